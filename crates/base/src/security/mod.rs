@@ -1,0 +1,21 @@
+//! Random, hashing, signing, encryption at rest, and the clock. Knows nothing of accounts.
+
+pub mod clock;
+pub mod code;
+pub mod keyring;
+pub mod random;
+pub mod token;
+
+pub use clock::{Clock, Millis, SystemClock, TestClock};
+pub use code::Code;
+pub use keyring::{Keyring, Purpose};
+pub use random::NoEntropy;
+pub use token::{Digest, Token};
+
+use subtle::ConstantTimeEq;
+
+/// Compares two byte strings in time that depends on their lengths only.
+#[must_use]
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}

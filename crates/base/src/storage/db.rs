@@ -1,0 +1,410 @@
+//! The waist: one connection type over SQLite and PostgreSQL. A statement is text with `$1` placeholders and values.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Pool, Postgres, Row as _, Sqlite, Transaction};
+
+use super::StorageError;
+
+/// How long a request waits for a connection before it is told that the database is not available.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The database: SQLite in a file, or PostgreSQL.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// One writer, so that a transaction that began never fails half-way, and several readers beside it.
+    Sqlite {
+        /// The single writing connection.
+        writer: Pool<Sqlite>,
+        /// Connections for statements that change nothing.
+        readers: Pool<Sqlite>,
+    },
+    /// A pool of connections.
+    Postgres(Pool<Postgres>),
+}
+
+impl Db {
+    /// Opens `url` (`sqlite://PATH` or `postgres://…`) with at most `connections` connections (readers for SQLite).
+    /// A missing SQLite file is created, readable by its owner only.
+    ///
+    /// # Errors
+    /// [`StorageError::Url`] for a URL of another kind, [`StorageError::Unavailable`] if it cannot be reached.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, StorageError> {
+        let connections = connections.max(1);
+        if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+            return Self::open_sqlite(Path::new(path), connections).await;
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(StorageError::Url("begins with neither sqlite:// nor postgres://".into()));
+        }
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| StorageError::Url(error.to_string()))?
+            .options([("statement_timeout", "4000"), ("lock_timeout", "4000")])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options)
+            .await
+            .map_err(StorageError::from)?;
+        Ok(Self::Postgres(pool))
+    }
+
+    async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, StorageError> {
+        create_private(path)
+            .map_err(|error| StorageError::Unavailable(format!("{}: {error}", path.display())))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: an answered write is on the disk, also when the machine loses power.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+        let writer = pool(1).connect_with(options.clone()).await?;
+        let readers = pool(connections).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// A connection for statements that change nothing.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if none is free in time.
+    pub async fn read(&self) -> Result<Conn, StorageError> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Conn::SqliteRead(readers.acquire().await?),
+            Self::Postgres(pool) => Conn::PostgresRead(pool.acquire().await?),
+        })
+    }
+
+    /// A write transaction. Dropped without [`Conn::commit`], it never happened.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it cannot begin in time.
+    pub async fn write(&self) -> Result<Conn, StorageError> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Whether the database answers a statement.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it does not.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        self.read().await?.execute("SELECT 1", vec![]).await.map(drop)
+    }
+
+    /// Brings the schema up to this binary's version. Safe to call from several instances at once.
+    ///
+    /// # Errors
+    /// [`StorageError::Newer`] if the database was made by a newer binary.
+    pub async fn migrate(&self) -> Result<(), StorageError> {
+        super::migrate::run(self).await
+    }
+
+    /// Closes the connections after their statements have ended.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A value of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Val {
+    /// BIGINT, or its NULL.
+    Int(Option<i64>),
+    /// TEXT, or its NULL.
+    Text(Option<String>),
+    /// Bytes, or their NULL.
+    Bytes(Option<Vec<u8>>),
+}
+
+impl From<i64> for Val {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+impl From<Option<i64>> for Val {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+impl From<bool> for Val {
+    fn from(value: bool) -> Self {
+        Self::Int(Some(i64::from(value)))
+    }
+}
+impl From<&str> for Val {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+impl From<String> for Val {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+impl From<Option<&str>> for Val {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
+    }
+}
+impl From<Option<String>> for Val {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<&[u8]> for Val {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+impl From<&[u8; 32]> for Val {
+    fn from(value: &[u8; 32]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+impl From<Vec<u8>> for Val {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(Some(value))
+    }
+}
+impl From<Option<&[u8]>> for Val {
+    fn from(value: Option<&[u8]>) -> Self {
+        Self::Bytes(value.map(<[u8]>::to_vec))
+    }
+}
+
+/// The values of a statement, in order: `vals![id, "text", now]`.
+#[macro_export]
+macro_rules! vals {
+    ($($value:expr),* $(,)?) => { vec![$($crate::storage::Val::from($value)),*] };
+}
+
+/// A connection, reading or inside a write transaction.
+#[derive(Debug)]
+pub enum Conn {
+    /// SQLite, inside a transaction.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// SQLite, reading.
+    SqliteRead(sqlx::pool::PoolConnection<Sqlite>),
+    /// PostgreSQL, inside a transaction.
+    Postgres(Transaction<'static, Postgres>),
+    /// PostgreSQL, reading.
+    PostgresRead(sqlx::pool::PoolConnection<Postgres>),
+}
+
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {
+        $values.into_iter().fold(sqlx::query($sql), |query, value| match value {
+            Val::Int(value) => query.bind(value),
+            Val::Text(value) => query.bind(value),
+            Val::Bytes(value) => query.bind(value),
+        })
+    };
+}
+
+impl Conn {
+    /// All rows of a statement.
+    ///
+    /// # Errors
+    /// Any of [`StorageError`].
+    pub async fn all(&mut self, sql: &'static str, values: Vec<Val>) -> Result<Vec<Row>, StorageError> {
+        Ok(match self {
+            Self::Sqlite(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
+            Self::SqliteRead(conn) => wrap(bound!(sql, values).fetch_all(&mut **conn).await?, Row::Sqlite),
+            Self::Postgres(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Postgres),
+            Self::PostgresRead(conn) => {
+                wrap(bound!(sql, values).fetch_all(&mut **conn).await?, Row::Postgres)
+            }
+        })
+    }
+
+    /// The row of a statement that gives at most one.
+    ///
+    /// # Errors
+    /// Any of [`StorageError`].
+    pub async fn maybe(&mut self, sql: &'static str, values: Vec<Val>) -> Result<Option<Row>, StorageError> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement and gives the number of rows it touched.
+    ///
+    /// # Errors
+    /// Any of [`StorageError`].
+    pub async fn execute(&mut self, sql: &'static str, values: Vec<Val>) -> Result<u64, StorageError> {
+        Ok(match self {
+            Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
+            Self::SqliteRead(conn) => bound!(sql, values).execute(&mut **conn).await?.rows_affected(),
+            Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
+            Self::PostgresRead(conn) => bound!(sql, values).execute(&mut **conn).await?.rows_affected(),
+        })
+    }
+
+    /// Runs a script of several statements without values.
+    pub(super) async fn script(&mut self, sql: String) -> Result<(), StorageError> {
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        match self {
+            Self::Sqlite(tx) => script.execute(&mut **tx).await.map(drop)?,
+            Self::SqliteRead(conn) => script.execute(&mut **conn).await.map(drop)?,
+            Self::Postgres(tx) => script.execute(&mut **tx).await.map(drop)?,
+            Self::PostgresRead(conn) => script.execute(&mut **conn).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Makes the transaction durable. Nothing to do for a reading connection.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if the database is gone: then nothing was changed.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(tx) => Ok(tx.commit().await?),
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_) | Self::PostgresRead(_))
+    }
+}
+
+fn wrap<R>(rows: Vec<R>, kind: fn(R) -> Row) -> Vec<Row> {
+    rows.into_iter().map(kind).collect()
+}
+
+/// A row of an answer; columns are counted from 0.
+#[derive(Debug)]
+pub enum Row {
+    /// From SQLite.
+    Sqlite(SqliteRow),
+    /// From PostgreSQL.
+    Postgres(PgRow),
+}
+
+macro_rules! column {
+    ($self:expr, $at:expr) => {
+        match $self {
+            Row::Sqlite(row) => row.try_get($at),
+            Row::Postgres(row) => row.try_get($at),
+        }
+        .map_err(|error| StorageError::Broken(error.to_string()))
+    };
+}
+
+impl Row {
+    /// A BIGINT.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`] if the column holds something else; so for all below.
+    pub fn int(&self, at: usize) -> Result<i64, StorageError> {
+        column!(self, at)
+    }
+
+    /// A BIGINT or NULL.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn opt_int(&self, at: usize) -> Result<Option<i64>, StorageError> {
+        column!(self, at)
+    }
+
+    /// A BIGINT that is 0 or 1.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn flag(&self, at: usize) -> Result<bool, StorageError> {
+        Ok(self.int(at)? != 0)
+    }
+
+    /// A TEXT.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn text(&self, at: usize) -> Result<String, StorageError> {
+        column!(self, at)
+    }
+
+    /// A TEXT or NULL.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn opt_text(&self, at: usize) -> Result<Option<String>, StorageError> {
+        column!(self, at)
+    }
+
+    /// Bytes.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn bytes(&self, at: usize) -> Result<Vec<u8>, StorageError> {
+        column!(self, at)
+    }
+
+    /// Bytes or NULL.
+    ///
+    /// # Errors
+    /// [`StorageError::Broken`].
+    pub fn opt_bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StorageError> {
+        column!(self, at)
+    }
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::error::ErrorKind;
+        match &error {
+            sqlx::Error::Database(inner) => match inner.kind() {
+                ErrorKind::UniqueViolation => Self::Taken,
+                ErrorKind::ForeignKeyViolation | ErrorKind::NotNullViolation | ErrorKind::CheckViolation => {
+                    Self::Refused(inner.message().to_owned())
+                }
+                // SQLite: busy, locked, out of memory, I/O error, corrupt, full, cannot open. PostgreSQL: connection,
+                // resources, operator's intervention, system, timeouts, serialization and deadlock.
+                _ if inner.code().is_some_and(|code| passes(&code)) => {
+                    Self::Unavailable(inner.message().to_owned())
+                }
+                _ => Self::Refused(inner.message().to_owned()),
+            },
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Broken(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Whether an error with this code is of the moment rather than of the statement.
+fn passes(code: &str) -> bool {
+    match code.parse::<u32>() {
+        // SQLite's extended codes hold the primary one in their lowest byte; PostgreSQL's have five characters.
+        Ok(number) if code.len() != 5 => matches!(number & 0xff, 5 | 6 | 7 | 8 | 10 | 11 | 13 | 14),
+        _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+/// Creates the file (and its folder) readable by its owner only, if it is not there yet.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| *folder != PathBuf::new()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

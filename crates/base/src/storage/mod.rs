@@ -1,0 +1,40 @@
+//! Migrations and every SQL statement. One set of statements serves SQLite and PostgreSQL.
+//!
+//! Times are [`Millis`](crate::security::Millis), flags are 0 or 1, JSON is text. A statement that finds nothing
+//! gives `None`; a value that cannot be there gives [`StorageError::Broken`].
+
+mod db;
+mod migrate;
+
+pub use db::{Conn, Db, Row, Val};
+pub use migrate::LATEST;
+
+/// Why a statement did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The database does not answer, or not in time. Worth another try later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row with the same key exists.
+    #[error("a row with this key exists already")]
+    Taken,
+    /// The database holds what cannot be.
+    #[error("broken row: {0}")]
+    Broken(String),
+    /// The database was made by a newer Vestibule.
+    #[error(
+        "the database has version {found}, this binary knows versions up to {known}: start the newer binary, or restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// Version found in the database.
+        found: i64,
+        /// Newest version that this binary knows.
+        known: i64,
+    },
+    /// The URL of the database is no good.
+    #[error("database.url: {0}")]
+    Url(String),
+    /// A statement was refused: a mistake of ours.
+    #[error("statement refused: {0}")]
+    Refused(String),
+}
