@@ -4,7 +4,15 @@
 //! gives `None`; a value that cannot be there gives [`StorageError::Broken`].
 
 mod db;
+pub mod emails;
+pub mod limits;
+pub mod links;
+pub mod logins;
 mod migrate;
+pub mod phones;
+pub mod processes;
+pub mod sessions;
+pub mod users;
 
 pub use db::{Conn, Db, Row, Val};
 pub use migrate::LATEST;

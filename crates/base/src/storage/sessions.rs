@@ -1,0 +1,223 @@
+//! Sessions: what a token or a cookie stands for.
+
+use super::users::User;
+use super::{Conn, Row, StorageError};
+use crate::security::password::PasswordHash;
+use crate::security::{Digest, Millis};
+use crate::vals;
+
+/// A row of `sessions`, with the user that it belongs to.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The row.
+    pub id: i64,
+    /// `None`: an anonymous session, which has something under way.
+    pub user: Option<User>,
+    /// The user's primary address.
+    pub email: Option<String>,
+    /// Keyed hash of the password that it was opened under.
+    pub password_mark: Option<Vec<u8>>,
+    /// Authentication records, as JSON.
+    pub records: String,
+    /// Ended from elsewhere.
+    pub ended: bool,
+    /// When it was opened.
+    pub created_at: Millis,
+    /// When its holder was last seen.
+    pub last_seen_at: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
+}
+
+/// What a new session is made of, or what a login makes of an old one.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// What its holder keeps, hashed.
+    pub token_hash: &'a Digest,
+    /// `app` or `browser`.
+    pub client: &'a str,
+    /// Whose it is.
+    pub user_id: Option<i64>,
+    /// Keyed hash of the user's password.
+    pub password_mark: Option<&'a [u8]>,
+    /// Authentication records, as JSON.
+    pub records: &'a str,
+    /// Where its holder is.
+    pub ip: &'a str,
+    /// What its holder uses.
+    pub user_agent: &'a str,
+    /// The present moment.
+    pub now: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
+}
+
+fn read(row: &Row) -> Result<Session, StorageError> {
+    let user = match row.opt_int(1)? {
+        None => None,
+        Some(id) => Some(User {
+            id,
+            username: row.opt_text(8)?,
+            password: row.opt_text(9)?.map(PasswordHash::from_stored),
+            is_active: row.flag(10)?,
+            created_at: row.int(11)?,
+            last_login_at: row.opt_int(12)?,
+        }),
+    };
+    Ok(Session {
+        id: row.int(0)?,
+        user,
+        email: row.opt_text(13)?,
+        password_mark: row.opt_bytes(2)?,
+        records: row.text(3)?,
+        ended: row.flag(4)?,
+        created_at: row.int(5)?,
+        last_seen_at: row.int(6)?,
+        expires_at: row.int(7)?,
+    })
+}
+
+/// The session of a token, for clients of one kind. One statement: it is asked at every request.
+///
+/// # Errors
+/// Any of [`StorageError`]; so for all below.
+pub async fn find(conn: &mut Conn, token_hash: &Digest, client: &str) -> Result<Option<Session>, StorageError> {
+    let row = conn
+        .maybe(
+            "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
+                    u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email
+             FROM sessions s LEFT JOIN users u ON u.id = s.user_id
+             LEFT JOIN emails e ON e.user_id = s.user_id AND e.is_primary = 1
+             WHERE s.token_hash = $1 AND s.client = $2",
+            vals![token_hash, client],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Opens a session and gives its id.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn insert(conn: &mut Conn, new: &Opening<'_>) -> Result<i64, StorageError> {
+    let row = conn
+        .maybe(
+            "INSERT INTO sessions (token_hash, client, user_id, password_mark, records, ip, user_agent,
+                                   created_at, last_seen_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) RETURNING id",
+            vals![
+                new.token_hash,
+                new.client,
+                new.user_id,
+                new.password_mark,
+                new.records,
+                new.ip,
+                new.user_agent,
+                new.now,
+                new.expires_at
+            ],
+        )
+        .await?;
+    row.map_or_else(|| Err(StorageError::Broken("sessions: no id".into())), |row| row.int(0))
+}
+
+/// Turns an anonymous session into one of a user, under a new token; `false` if it is gone meanwhile.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn promote(conn: &mut Conn, id: i64, to: &Opening<'_>) -> Result<bool, StorageError> {
+    let touched = conn
+        .execute(
+            "UPDATE sessions SET token_hash = $2, user_id = $3, password_mark = $4, records = $5, ip = $6,
+                                 user_agent = $7, created_at = $8, last_seen_at = $8, expires_at = $9
+             WHERE id = $1 AND user_id IS NULL AND ended = 0",
+            vals![
+                id,
+                to.token_hash,
+                to.user_id,
+                to.password_mark,
+                to.records,
+                to.ip,
+                to.user_agent,
+                to.now,
+                to.expires_at
+            ],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
+/// Replaces the authentication records of a session.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn set_records(conn: &mut Conn, id: i64, records: &str) -> Result<(), StorageError> {
+    conn.execute("UPDATE sessions SET records = $2 WHERE id = $1", vals![id, records]).await.map(drop)
+}
+
+/// Ties a session to another password.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn set_password_mark(conn: &mut Conn, id: i64, mark: Option<&[u8]>) -> Result<(), StorageError> {
+    conn.execute("UPDATE sessions SET password_mark = $2 WHERE id = $1", vals![id, mark]).await.map(drop)
+}
+
+/// Ties all sessions of a user to the same password, hashed anew.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn remark(conn: &mut Conn, user_id: i64, old: &[u8], new: &[u8]) -> Result<(), StorageError> {
+    conn.execute(
+        "UPDATE sessions SET password_mark = $3 WHERE user_id = $1 AND password_mark = $2",
+        vals![user_id, old, new],
+    )
+    .await
+    .map(drop)
+}
+
+/// Notes that the holder was seen, and moves the moment at which the session ends.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn touch(conn: &mut Conn, id: i64, now: Millis, expires_at: Millis) -> Result<(), StorageError> {
+    conn.execute(
+        "UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1",
+        vals![id, now, expires_at],
+    )
+    .await
+    .map(drop)
+}
+
+/// Ends a session at once.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn delete(conn: &mut Conn, id: i64) -> Result<(), StorageError> {
+    conn.execute("DELETE FROM sessions WHERE id = $1", vals![id]).await.map(drop)
+}
+
+/// Ends the sessions of a user, but for `except`. Their holders are told once, then they are gone.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn end_of_user(conn: &mut Conn, user_id: i64, except: Option<i64>) -> Result<(), StorageError> {
+    conn.execute(
+        "UPDATE sessions SET ended = 1, password_mark = NULL, records = '[]' WHERE user_id = $1 AND id <> $2",
+        vals![user_id, except.unwrap_or(0)],
+    )
+    .await
+    .map(drop)
+}
+
+/// Removes up to `limit` sessions that have expired, and gives their number.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn purge(conn: &mut Conn, now: Millis, limit: i64) -> Result<u64, StorageError> {
+    conn.execute(
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)",
+        vals![now, limit],
+    )
+    .await
+}
