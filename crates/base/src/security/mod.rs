@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod code;
 pub mod keyring;
+pub mod password;
 pub mod random;
 pub mod token;
 
