@@ -1,0 +1,21 @@
+//! `[database]`: SQLite or PostgreSQL.
+
+use secrecy::SecretString;
+
+use super::settings::settings;
+
+settings! {
+    /// Where everything is stored: SQLite for one instance, PostgreSQL for many.
+    pub struct Database {
+        /// `"sqlite://PATH"` or `"postgres://USER:PASSWORD@HOST/NAME"`. Unset: the file `vestibule.sqlite3` in
+        /// `server.data_dir`. Secret, as it may hold a password.
+        #[serde(skip_serializing)]
+        pub url: Option<SecretString> = None,
+
+        /// Connections that are kept open at most.
+        pub max_connections: u32 = 16,
+
+        /// Seconds to wait for a free connection before a request is answered with 503.
+        pub acquire_timeout: i64 = 5,
+    }
+}

@@ -1,0 +1,112 @@
+//! Settings: one struct a section, each field with its manual entry and default, read from a TOML file and the
+//! environment, and checked against each other.
+//!
+//! Keys are allauth's setting names (Django's for sessions and CSRF), lower-cased and without their prefix:
+//! `ACCOUNT_LOGIN_METHODS` is `login_methods` in `[account]`. Durations are whole seconds.
+
+mod account;
+mod code_format;
+mod csrf;
+mod database;
+mod email;
+mod headless;
+mod load;
+mod mfa;
+mod passwords;
+mod rate;
+mod rate_limits;
+mod read;
+mod server;
+mod session;
+mod settings;
+mod signup_fields;
+mod sms;
+mod socialaccount;
+mod usersessions;
+
+pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
+pub use code_format::CodeFormat;
+pub use csrf::Csrf;
+pub use database::Database;
+pub use email::{Email, SmtpTls};
+pub use headless::{ClientKind, FrontendUrls, Headless, JwtAlgorithm, TokenStrategy};
+pub use load::{ConfigError, Source};
+pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
+pub use passwords::{Argon2, Passwords, Validator};
+pub use rate::{NotARate, Per, Rate, Rates};
+pub use rate_limits::{Action, RateLimits};
+pub use server::Server;
+pub use session::{SameSite, Session};
+pub use signup_fields::{Presence, SignupField, SignupFields};
+pub use sms::Sms;
+pub use socialaccount::{App, SocialAccount};
+pub use usersessions::UserSessions;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. Secrets neither print nor serialise.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[database]`
+    pub database: Database,
+    /// `[session]`
+    pub session: Session,
+    /// `[csrf]`
+    pub csrf: Csrf,
+    /// `[account]`
+    pub account: Account,
+    /// `[mfa]`
+    pub mfa: Mfa,
+    /// `[socialaccount]`
+    pub socialaccount: SocialAccount,
+    /// `[usersessions]`
+    pub usersessions: UserSessions,
+    /// `[headless]`
+    pub headless: Headless,
+    /// `[email]`
+    pub email: Email,
+    /// `[sms]`
+    pub sms: Sms,
+    /// `[passwords]`
+    pub passwords: Passwords,
+}
+
+/// Settings whose default depends on another one.
+impl Config {
+    /// The database, by default a file in the data folder.
+    #[must_use]
+    pub fn database_url(&self) -> SecretString {
+        self.database.url.clone().unwrap_or_else(|| {
+            let path = self.server.data_dir.join("vestibule.sqlite3");
+            format!("sqlite://{}", path.display()).into()
+        })
+    }
+
+    /// Whether people reach this server over https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.server.public_url.starts_with("https://")
+    }
+
+    /// Whether the session cookie is for https alone.
+    #[must_use]
+    pub fn session_cookie_secure(&self) -> bool {
+        self.session.cookie_secure.unwrap_or(self.is_https())
+    }
+
+    /// Whether the CSRF cookie is for https alone.
+    #[must_use]
+    pub fn csrf_cookie_secure(&self) -> bool {
+        self.csrf.cookie_secure.unwrap_or(self.is_https())
+    }
+
+    /// Whether text messages can be sent, be it to the development mailbox.
+    #[must_use]
+    pub fn can_send_sms(&self) -> bool {
+        self.sms.webhook_url.is_some() || self.email.is_development()
+    }
+}

@@ -1,0 +1,39 @@
+//! Readers for settings whose notation is wider than their type.
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use std::fmt;
+
+/// A count, or a flag: `true` is 2, as the reference has it, and `false` 0.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    struct Count;
+    impl Visitor<'_> for Count {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false or a number of times")
+        }
+
+        fn visit_bool<E: de::Error>(self, on: bool) -> Result<u32, E> {
+            Ok(if on { 2 } else { 0 })
+        }
+
+        fn visit_i64<E: de::Error>(self, n: i64) -> Result<u32, E> {
+            u32::try_from(n).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+        }
+    }
+    deserializer.deserialize_any(Count)
+}
+
+/// A list without its repetitions, in order.
+pub(super) fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de> + PartialEq>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let mut once: Vec<T> = Vec::new();
+    for item in Vec::<T>::deserialize(deserializer)? {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    Ok(once)
+}
