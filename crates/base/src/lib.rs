@@ -4,5 +4,6 @@
 //! Nothing here knows the rules of accounts, and nothing here knows an HTTP server.
 
 pub mod config;
+pub mod ratelimit;
 pub mod security;
 pub mod storage;

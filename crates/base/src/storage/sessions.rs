@@ -33,7 +33,7 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Opening<'a> {
     /// What its holder keeps, hashed.
-    pub token_hash: &'a Digest,
+    pub token_hash: Digest,
     /// `app` or `browser`.
     pub client: &'a str,
     /// Whose it is.
@@ -106,7 +106,7 @@ pub async fn insert(conn: &mut Conn, new: &Opening<'_>) -> Result<i64, StorageEr
                                    created_at, last_seen_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) RETURNING id",
             vals![
-                new.token_hash,
+                &new.token_hash,
                 new.client,
                 new.user_id,
                 new.password_mark,
@@ -133,7 +133,7 @@ pub async fn promote(conn: &mut Conn, id: i64, to: &Opening<'_>) -> Result<bool,
              WHERE id = $1 AND user_id IS NULL AND ended = 0",
             vals![
                 id,
-                to.token_hash,
+                &to.token_hash,
                 to.user_id,
                 to.password_mark,
                 to.records,
@@ -208,6 +208,48 @@ pub async fn end_of_user(conn: &mut Conn, user_id: i64, except: Option<i64>) -> 
     )
     .await
     .map(drop)
+}
+
+/// A session as its user sees it in the list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The row.
+    pub id: i64,
+    /// Keyed hash of the password that it was opened under.
+    pub password_mark: Option<Vec<u8>>,
+    /// Where its holder was.
+    pub ip: String,
+    /// What its holder used.
+    pub user_agent: String,
+    /// When it was opened.
+    pub created_at: Millis,
+    /// When its holder was last seen.
+    pub last_seen_at: Millis,
+}
+
+/// The sessions of a user that have neither ended nor expired, oldest first.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn of_user(conn: &mut Conn, user_id: i64, now: Millis) -> Result<Vec<Listed>, StorageError> {
+    let rows = conn
+        .all(
+            "SELECT id, password_mark, ip, user_agent, created_at, last_seen_at FROM sessions
+             WHERE user_id = $1 AND ended = 0 AND expires_at > $2 ORDER BY id",
+            vals![user_id, now],
+        )
+        .await?;
+    let read = |row: &Row| {
+        Ok(Listed {
+            id: row.int(0)?,
+            password_mark: row.opt_bytes(1)?,
+            ip: row.text(2)?,
+            user_agent: row.text(3)?,
+            created_at: row.int(4)?,
+            last_seen_at: row.int(5)?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Removes up to `limit` sessions that have expired, and gives their number.

@@ -1,0 +1,189 @@
+//! Passwords: judging, changing, and checking the one that somebody gives.
+
+use vestibule_base::config::{Action, Validator as Configured};
+use vestibule_base::delivery::MailKind;
+use vestibule_base::security::password::{
+    self as hashing, MIN_LENGTH_WITHOUT_VALIDATORS, Password, PasswordHash, Validator,
+};
+use vestibule_base::storage::users::{self, User};
+use vestibule_base::storage::{Conn, links, logins, processes, sessions};
+
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Outcome, Problem, Refusal};
+use crate::session;
+
+/// Judges a new password against the validators, the attributes of its account, and the breach service if there is
+/// one. Gives all that is wrong with it.
+pub async fn judge(ctx: &Ctx, password: &Password, username: Option<&str>, email: Option<&str>) -> Vec<Problem> {
+    let attributes: Vec<(&str, &str)> =
+        username.map(|name| ("username", name)).into_iter().chain(email.map(|email| ("email address", email))).collect();
+    let weaknesses = hashing::validate(&validators(ctx), password.expose(), &attributes);
+    let mut problems: Vec<Problem> = weaknesses.into_iter().map(Problem::from).collect();
+    if problems.is_empty() && breached(ctx, password).await {
+        problems.push(Problem {
+            code: "password_too_common",
+            message: "This password is known from a data breach.".into(),
+            param: None,
+        });
+    }
+    problems
+}
+
+fn validators(ctx: &Ctx) -> Vec<Validator> {
+    let configured = &ctx.config.passwords.validators;
+    if configured.is_empty() {
+        return vec![Validator::MinimumLength { min_length: MIN_LENGTH_WITHOUT_VALIDATORS }];
+    }
+    configured
+        .iter()
+        .map(|validator| match *validator {
+            Configured::UserAttributeSimilarity { max_similarity } => {
+                Validator::UserAttributeSimilarity { max_similarity }
+            }
+            Configured::MinimumLength { min_length } => Validator::MinimumLength { min_length: min_length as usize },
+            Configured::CommonPassword => Validator::Common,
+            Configured::NumericPassword => Validator::Numeric,
+        })
+        .collect()
+}
+
+/// A service that does not answer stops nobody: the local list has been asked before.
+async fn breached(ctx: &Ctx, password: &Password) -> bool {
+    let Some(base) = ctx.config.passwords.pwned_range_url.as_deref() else { return false };
+    let (prefix, suffix) = hashing::range_of(password);
+    let url = format!("{}/{}", base.trim_end_matches('/'), prefix.as_str());
+    match ctx.outbound.get_text_configured(&url).await {
+        Ok(body) => hashing::appears(&body, &suffix, 1),
+        Err(error) => {
+            tracing::warn!(%error, "the breached passwords service does not answer");
+            false
+        }
+    }
+}
+
+/// What came of a password that somebody gave for an account.
+#[derive(Debug)]
+pub enum Check {
+    /// It is the right one. If its hash was out of date: a new one.
+    Right(Option<PasswordHash>),
+    /// It is not.
+    Wrong,
+    /// Too many were tried: the right one would not do either.
+    Exhausted,
+}
+
+/// Checks a password, counting failures by network and account (P1, P2). `candidates` are the accounts that were
+/// named: usually one, none for an unknown name; `key` names the account where there is none. Costs one hash at least.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn check(
+    ctx: &Ctx,
+    visit: &Visit,
+    password: &Password,
+    candidates: &[User],
+    key: &str,
+) -> Outcome<(Check, Option<User>)> {
+    let key = candidates.first().map_or_else(|| key.to_owned(), |user| format!("user:{}", user.id));
+    let mut tx = ctx.db.write().await?;
+    let usage = ctx.try_limit(&mut tx, visit, Action::LoginFailed, Some(&key)).await?;
+    tx.commit().await?;
+    let Some(usage) = usage else { return Ok((Check::Exhausted, None)) };
+    let mut found = None;
+    if candidates.is_empty() {
+        ctx.hashes.verify(password, None).await?;
+    }
+    for user in candidates {
+        if ctx.hashes.verify(password, user.password.as_ref()).await? {
+            found = Some(user.clone());
+            break;
+        }
+    }
+    let Some(user) = found else {
+        Event::LoginFailed.log(visit, candidates.first().map(|user| user.id), "password");
+        return Ok((Check::Wrong, None));
+    };
+    let mut tx = ctx.db.write().await?;
+    vestibule_base::ratelimit::forgive(&mut tx, usage).await?;
+    tx.commit().await?;
+    let outdated = user.password.as_ref().is_some_and(|hash| hashing::needs_rehash(hash, ctx.hashes.params()));
+    // When the hashers are busy, the upgrade can wait for the next login.
+    let fresh = if outdated { ctx.hashes.hash(password).await.ok() } else { None };
+    Ok((Check::Right(fresh), Some(user)))
+}
+
+/// Stores the same password hashed anew; the sessions opened under it stay.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn upgrade(ctx: &Ctx, tx: &mut Conn, user: &mut User, fresh: PasswordHash) -> Outcome<()> {
+    if users::replace_password(tx, user.id, user.password.as_ref(), &fresh).await? {
+        let before = session::mark(&ctx.keyring, user);
+        user.password = Some(fresh);
+        sessions::remark(tx, user.id, &before, &session::mark(&ctx.keyring, user)).await?;
+    }
+    Ok(())
+}
+
+/// A change of password, as it was asked for.
+#[derive(Debug)]
+pub struct Change {
+    /// The present password, which an account with one must give.
+    pub current: Option<Password>,
+    /// The new one.
+    pub new: Password,
+}
+
+/// Changes the password of whoever is logged in, or sets a first one. All other sessions and everything under way for
+/// the account end; the session gets a new token, or ends too if `logout_on_password_change` is on.
+///
+/// # Errors
+/// [`Refusal::Invalid`] for a wrong present password or a weak new one.
+pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()> {
+    let current = visit.current()?.clone();
+    let mut problems = Vec::new();
+    if current.user.password.is_some() {
+        let Some(given) = &change.current else {
+            return Err(Problem::required().on("current_password").into());
+        };
+        match check(ctx, visit, given, std::slice::from_ref(&current.user), "").await?.0 {
+            Check::Right(_) => {}
+            Check::Wrong => problems.push(Problem::enter_current_password().on("current_password")),
+            Check::Exhausted => return Err(Problem::too_many_login_attempts().on("current_password").into()),
+        }
+    }
+    let weak = judge(ctx, &change.new, current.user.username.as_deref(), current.email.as_deref()).await;
+    problems.extend(weak.into_iter().map(|problem| problem.on("new_password")));
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems));
+    }
+    let fresh = ctx.hashes.hash(&change.new).await?;
+    let mut tx = ctx.db.write().await?;
+    let first = current.user.password.is_none();
+    if !users::replace_password(&mut tx, current.user.id, current.user.password.as_ref(), &fresh).await? {
+        return Err(Refusal::Conflict);
+    }
+    let user = User { password: Some(fresh), ..current.user };
+    forget_under_way(&mut tx, user.id).await?;
+    let kind = if first { MailKind::PasswordSet } else { MailKind::PasswordChanged };
+    ctx.notify(&mut tx, visit, current.email.as_deref(), kind).await?;
+    if first { Event::PasswordSet } else { Event::PasswordChanged }.log(visit, Some(user.id), "");
+    if ctx.config.account.logout_on_password_change {
+        sessions::end_of_user(&mut tx, user.id, None).await?;
+        ctx.commit(tx).await?;
+        return session::end(ctx, visit).await;
+    }
+    session::renew(ctx, &mut tx, visit, user).await?;
+    ctx.commit(tx).await
+}
+
+/// Ends logins, codes and links that are under way for an account: they were begun under the old password (H2).
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn forget_under_way(tx: &mut Conn, user_id: i64) -> Outcome<()> {
+    logins::delete_of_user(tx, user_id).await?;
+    processes::delete_of_user(tx, user_id).await?;
+    Ok(links::delete_of_user(tx, user_id).await?)
+}

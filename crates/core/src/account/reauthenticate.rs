@@ -1,0 +1,52 @@
+//! Proving again who one is, before something that a stolen session must not do.
+
+use vestibule_base::security::clock::SECOND;
+use vestibule_base::security::password::Password;
+
+use super::password::{self, Check};
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Outcome, Problem, Refusal};
+use crate::session::{self, Current, Method, Record};
+
+/// Ways in which a user can prove again who they are.
+#[must_use]
+pub fn ways(current: &Current) -> Vec<&'static str> {
+    if current.user.password.is_some() { vec!["reauthenticate"] } else { vec![] }
+}
+
+/// Demands a recent proof where the settings ask for one. A plain login is none.
+///
+/// # Errors
+/// [`Refusal::Reauthenticate`] if there is none, [`Refusal::Unauthenticated`] if nobody is logged in.
+pub fn require(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
+    let current = visit.current()?;
+    // Who has no way to prove it again could otherwise never do anything.
+    if !ctx.config.account.reauthentication_required || ways(current).is_empty() {
+        return Ok(());
+    }
+    let lifetime = ctx.config.account.reauthentication_timeout.saturating_mul(SECOND);
+    let last = current.records.iter().rev().find(|record| record.reauthenticated);
+    let recent = last.is_some_and(|record| (0..lifetime).contains(&visit.now.saturating_sub(record.at)));
+    if recent { Ok(()) } else { Err(Refusal::Reauthenticate) }
+}
+
+/// Takes the password of whoever is logged in as such a proof.
+///
+/// # Errors
+/// [`Refusal::Invalid`] if it is wrong.
+pub async fn by_password(ctx: &Ctx, visit: &mut Visit, given: &Password) -> Outcome<()> {
+    let user = visit.current()?.user.clone();
+    let (check, _) = password::check(ctx, visit, given, std::slice::from_ref(&user), "").await?;
+    match check {
+        Check::Right(_) => {}
+        Check::Wrong => return Err(Problem::incorrect_password().on("password").into()),
+        Check::Exhausted => return Err(Problem::too_many_login_attempts().on("password").into()),
+    }
+    let mut tx = ctx.db.write().await?;
+    let record = Record { reauthenticated: true, ..Record::new(Method::Password, visit.now) };
+    session::add_record(&mut tx, visit, record).await?;
+    tx.commit().await?;
+    Event::Reauthenticated.log(visit, Some(user.id), "password");
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What every rule is handed: the server's context and the visit.
+
+use std::sync::Arc;
+
+use vestibule_base::config::{Action, ClientKind, Config};
+use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice};
+use vestibule_base::outbound::Outbound;
+use vestibule_base::ratelimit::{self, Subject, Usage};
+use vestibule_base::security::password::HashPool;
+use vestibule_base::security::{Clock, Keyring, Millis, Token};
+use vestibule_base::storage::{Conn, Db};
+
+use crate::refusal::{Outcome, Refusal};
+use crate::session::Session;
+
+/// The server: settings and the rooms of the ground floor. One for the life of the process.
+#[derive(Debug)]
+pub struct Ctx {
+    /// Settings.
+    pub config: Config,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What is derived from the secret key.
+    pub keyring: Keyring,
+    /// The database.
+    pub db: Db,
+    /// Mail and text messages.
+    pub delivery: Delivery,
+    /// Where passwords are hashed.
+    pub hashes: HashPool,
+    /// Calls to others.
+    pub outbound: Outbound,
+}
+
+/// A request: who makes it, from where, and what became of their session.
+#[derive(Debug)]
+pub struct Visit {
+    /// How it carries its session.
+    pub client: ClientKind,
+    /// The session that it came with, or has now.
+    pub session: Session,
+    /// What became of the session.
+    pub change: Change,
+    /// The client's address.
+    pub ip: String,
+    /// The client's network, by which limits count.
+    pub network: String,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// When the request came.
+    pub now: Millis,
+}
+
+/// What became of a session during a request.
+#[derive(Debug, Default)]
+pub enum Change {
+    /// Nothing.
+    #[default]
+    Kept,
+    /// It has a new token, to be handed to its holder.
+    Issued(Token),
+    /// It is over.
+    Ended,
+}
+
+impl Ctx {
+    /// Counts a hit of an action by its network, user or key.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if the limit is used up.
+    pub async fn limit(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        action: Action,
+        key: Option<&str>,
+    ) -> Outcome<Usage> {
+        self.try_limit(tx, visit, action, key).await?.ok_or(Refusal::Limited)
+    }
+
+    /// The same, for callers with an answer of their own: `None` if the limit is used up.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`].
+    pub async fn try_limit(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        action: Action,
+        key: Option<&str>,
+    ) -> Outcome<Option<Usage>> {
+        let user = visit.session.user().map(|current| current.user.id);
+        let subject = Subject { ip: &visit.network, user, key };
+        let rates = self.config.account.rate_limits.rates(action);
+        let usage = ratelimit::take(tx, action.name(), rates, subject, visit.now).await?;
+        if usage.is_none() {
+            tracing::info!(target: "vestibule::audit", event = "limit_hit", action = action.name(), ip = %visit.ip);
+        }
+        Ok(usage)
+    }
+
+    /// Counts a hit in a transaction of its own: it counts whatever becomes of the request.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if the limit is used up.
+    pub async fn limit_request(&self, visit: &Visit, action: Action, key: Option<&str>) -> Outcome<()> {
+        if self.config.account.rate_limits.rates(action).is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.write().await?;
+        let usage = self.try_limit(&mut tx, visit, action, key).await?;
+        tx.commit().await?;
+        usage.map(drop).ok_or(Refusal::Limited)
+    }
+
+    /// Queues a mail, inside the transaction that is its reason.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`].
+    pub async fn mail(&self, tx: &mut Conn, visit: &Visit, to: &str, kind: MailKind) -> Outcome<()> {
+        Ok(self.delivery.mail(tx, visit.now, &Mail { to: to.to_owned(), kind }).await?)
+    }
+
+    /// Tells the owner of an account what was done to it, if `email_notifications` is on.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`].
+    pub async fn notify(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        to: Option<&str>,
+        kind: impl FnOnce(Notice) -> MailKind,
+    ) -> Outcome<()> {
+        let Some(to) = to.filter(|_| self.config.account.email_notifications) else { return Ok(()) };
+        let notice = Notice { at: visit.now, ip: visit.ip.clone(), user_agent: visit.user_agent.clone() };
+        self.mail(tx, visit, to, kind(notice)).await
+    }
+
+    /// Commits, and lets queued messages leave.
+    ///
+    /// # Errors
+    /// [`Refusal::Fault`]: then nothing was changed.
+    pub async fn commit(&self, tx: Conn) -> Outcome<()> {
+        tx.commit().await?;
+        self.delivery.wake();
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! What happens to accounts, for the audit log. Names users by id and never holds a secret.
+
+use crate::context::Visit;
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A user entered.
+    LoggedIn,
+    /// A way in was tried with the wrong secret.
+    LoginFailed,
+    /// A session was ended by its holder.
+    LoggedOut,
+    /// An account was made.
+    SignedUp,
+    /// Somebody proved again who they are.
+    Reauthenticated,
+    /// A code was wrong.
+    CodeRejected,
+    /// An address was proved.
+    EmailVerified,
+    /// An address was added.
+    EmailAdded,
+    /// An address was removed.
+    EmailRemoved,
+    /// Another address is the primary one.
+    PrimaryEmailChanged,
+    /// A number was proved.
+    PhoneVerified,
+    /// A reset was asked for.
+    PasswordResetRequested,
+    /// The password was reset.
+    PasswordReset,
+    /// The password was changed.
+    PasswordChanged,
+    /// An account without a password has one now.
+    PasswordSet,
+    /// A password chosen before the address was proved was thrown away.
+    PasswordWiped,
+    /// Sessions of a user were ended from elsewhere.
+    SessionsEnded,
+}
+
+impl Event {
+    /// Its name in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoggedIn => "logged_in",
+            Self::LoginFailed => "login_failed",
+            Self::LoggedOut => "logged_out",
+            Self::SignedUp => "signed_up",
+            Self::Reauthenticated => "reauthenticated",
+            Self::CodeRejected => "code_rejected",
+            Self::EmailVerified => "email_verified",
+            Self::EmailAdded => "email_added",
+            Self::EmailRemoved => "email_removed",
+            Self::PrimaryEmailChanged => "primary_email_changed",
+            Self::PhoneVerified => "phone_verified",
+            Self::PasswordResetRequested => "password_reset_requested",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordSet => "password_set",
+            Self::PasswordWiped => "password_wiped",
+            Self::SessionsEnded => "sessions_ended",
+        }
+    }
+
+    /// Writes it to the audit log.
+    pub fn log(self, visit: &Visit, user: Option<i64>, detail: &str) {
+        tracing::info!(
+            target: "vestibule::audit",
+            event = self.name(),
+            user = user,
+            ip = %visit.ip,
+            at = visit.now,
+            detail
+        );
+    }
+}

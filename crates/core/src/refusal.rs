@@ -1,0 +1,213 @@
+//! What a rule says when it says no. Text for the caller lives in [`Problem`], text for the log in [`Fault`].
+
+use std::borrow::Cow;
+
+use vestibule_base::delivery::DeliveryError;
+use vestibule_base::security::NoEntropy;
+use vestibule_base::security::password::{HashError, PasswordError, Weakness};
+use vestibule_base::storage::StorageError;
+
+/// What a rule gives.
+pub type Outcome<T> = Result<T, Refusal>;
+
+/// Why a request is not done. Closed: the answer to each is decided in one place.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The input is no good.
+    #[error("invalid input")]
+    Invalid(Vec<Problem>),
+    /// Nobody is logged in, or a login is not through.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// Whoever is logged in must prove again who they are.
+    #[error("reauthentication required")]
+    Reauthenticate,
+    /// Not allowed to anybody, or not now.
+    #[error("forbidden")]
+    Forbidden,
+    /// There is no such thing.
+    #[error("not found")]
+    NotFound,
+    /// The state does not allow it.
+    #[error("conflict")]
+    Conflict,
+    /// The session is no more.
+    #[error("the session is gone")]
+    Gone,
+    /// A rate limit is used up.
+    #[error("rate limited")]
+    Limited,
+    /// We could not. Nothing was changed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+/// A failure of ours, for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// A message could not be queued.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+    /// What the database holds makes no sense.
+    #[error("broken state: {0}")]
+    Broken(String),
+}
+
+impl Fault {
+    /// Whether another try later may work: the answer is 503, else 500.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Storage(StorageError::Unavailable(_)) | Self::Hash(_) | Self::Entropy(_) => true,
+            Self::Delivery(error) => error.passes(),
+            _ => false,
+        }
+    }
+}
+
+impl<E: Into<Fault>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(vec![problem])
+    }
+}
+
+/// One thing that is wrong with an input. Codes are the contract's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: Cow<'static, str>,
+    /// The field that it is about.
+    pub param: Option<&'static str>,
+}
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $message:literal;)*) => {
+        impl Problem {
+            $($(#[$doc])* #[must_use] pub const fn $name() -> Self {
+                Self { code: $code, message: Cow::Borrowed($message), param: None }
+            })*
+        }
+    };
+}
+
+problems! {
+    /// The current address cannot go while others are there, or while it is needed to log in.
+    cannot_remove_primary_email = "cannot_remove_primary_email", "The primary email address cannot be removed.";
+    /// This account has the address already.
+    duplicate_email = "duplicate_email", "This email address belongs to this account already.";
+    /// Email and password do not go together.
+    email_password_mismatch = "email_password_mismatch", "The email address or the password is not correct.";
+    /// Another account has the address.
+    email_taken = "email_taken", "An account with this email address exists.";
+    /// The same address was to be given twice.
+    emails_differ = "", "Both email addresses must be the same.";
+    /// The current password is wrong.
+    enter_current_password = "enter_current_password", "Please enter your current password.";
+    /// A wrong code.
+    incorrect_code = "incorrect_code", "This code is not correct.";
+    /// A wrong password where only a password is asked for.
+    incorrect_password = "incorrect_password", "This password is not correct.";
+    /// Not of the form that is asked for.
+    invalid = "invalid", "This value is not valid.";
+    /// No address.
+    invalid_email = "invalid", "Please enter a valid email address.";
+    /// Not exactly one way to say who logs in.
+    invalid_login = "invalid_login", "Please give exactly one way to identify the account.";
+    /// A link that does not work, or no longer.
+    invalid_or_expired_key = "invalid_or_expired_key", "This key is not valid, or has expired.";
+    /// A reset link that does not work, or no longer.
+    invalid_password_reset = "invalid_password_reset", "This password reset key is not valid, or has expired.";
+    /// No number in international form.
+    invalid_phone = "invalid_phone", "Please enter a phone number with its country code, such as +1 for the US.";
+    /// NUL characters.
+    null_characters_not_allowed = "null_characters_not_allowed", "NUL characters are not allowed.";
+    /// A password that nobody types.
+    password_too_long = "max_length", "A password may have up to 4096 bytes.";
+    /// Phone and password do not go together.
+    phone_password_mismatch = "phone_password_mismatch", "The phone number or the password is not correct.";
+    /// Another account has the number.
+    phone_taken = "phone_taken", "An account with this phone number exists.";
+    /// A field is missing.
+    required = "required", "This field is required.";
+    /// A change that changes nothing.
+    same_as_current = "same_as_current", "The new value must differ from the current one.";
+    /// One of two was to be chosen.
+    select_only_one = "select_only_one", "Please choose only one.";
+    /// A limit is used up.
+    too_many_login_attempts = "too_many_login_attempts", "Too many attempts. Please try again later.";
+    /// No account has the address, or not this one.
+    unknown_email = "unknown_email", "This email address is not known.";
+    /// No account has the number.
+    unknown_phone = "unknown_phone", "This phone number is not known.";
+    /// An unverified address cannot take the place of a verified one.
+    unverified_primary_email = "unverified_primary_email", "The primary email address must be a verified one.";
+    /// A name that is kept back.
+    username_blacklisted = "username_blacklisted", "This username cannot be used.";
+    /// A name with other characters.
+    username_invalid = "invalid", "A username may have letters, digits and the characters @ . + - _ only.";
+    /// Name and password do not go together.
+    username_password_mismatch = "username_password_mismatch", "The username or the password is not correct.";
+    /// Another account has the name.
+    username_taken = "username_taken", "A user with this username exists.";
+}
+
+impl Problem {
+    /// Says which field it is about.
+    #[must_use]
+    pub fn on(self, param: &'static str) -> Self {
+        Self { param: Some(param), ..self }
+    }
+
+    /// Fewer characters than asked for.
+    #[must_use]
+    pub fn min_length(least: u32) -> Self {
+        let message = format!("This must have at least {least} characters.").into();
+        Self { code: "min_length", message, param: None }
+    }
+
+    /// More characters than taken.
+    #[must_use]
+    pub fn max_length(most: u32) -> Self {
+        let message = format!("This may have up to {most} characters.").into();
+        Self { code: "max_length", message, param: None }
+    }
+
+    /// The account has as many addresses as it may.
+    #[must_use]
+    pub fn max_email_addresses(most: u32) -> Self {
+        let message = format!("An account may have up to {most} email addresses.").into();
+        Self { code: "max_email_addresses", message, param: None }
+    }
+}
+
+impl From<Weakness> for Problem {
+    fn from(weakness: Weakness) -> Self {
+        Self { code: weakness.code, message: weakness.message.into(), param: None }
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::TooLong => Self::password_too_long(),
+            PasswordError::Nul => Self::null_characters_not_allowed(),
+        }
+    }
+}

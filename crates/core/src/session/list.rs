@@ -1,0 +1,40 @@
+//! A user's sessions, as they see them.
+
+use vestibule_base::storage::sessions::{self, Listed};
+
+use super::marks;
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::Outcome;
+
+/// The live sessions of whoever is logged in, oldest first.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`](crate::Refusal::Unauthenticated) if nobody is.
+pub async fn list(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Listed>> {
+    let user = &visit.current()?.user;
+    let mut conn = ctx.db.read().await?;
+    let mut found = sessions::of_user(&mut conn, user.id, visit.now).await?;
+    found.retain(|row| marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default()));
+    Ok(found)
+}
+
+/// Ends those of the user's sessions that `ids` name; other ids end nothing.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`](crate::Refusal::Unauthenticated) if nobody is logged in.
+pub async fn end(ctx: &Ctx, visit: &mut Visit, ids: &[i64]) -> Outcome<()> {
+    let current = visit.current()?;
+    let (user_id, own) = (current.user.id, current.session_id);
+    let listed = list(ctx, visit).await?;
+    let mut tx = ctx.db.write().await?;
+    for row in listed.iter().filter(|row| ids.contains(&row.id) && row.id != own) {
+        sessions::delete(&mut tx, row.id).await?;
+    }
+    tx.commit().await?;
+    Event::SessionsEnded.log(visit, Some(user_id), "chosen from the list");
+    if ids.contains(&own) {
+        super::end(ctx, visit).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! Sessions: opened, looked up, handed a new token, ended.
+
+pub mod list;
+mod record;
+
+pub use record::{Method, Record};
+
+use vestibule_base::config::ClientKind;
+use vestibule_base::security::clock::SECOND;
+use vestibule_base::security::{Keyring, Millis, Purpose, Token, same};
+use vestibule_base::storage::sessions::{self, Opening};
+use vestibule_base::storage::users::User;
+use vestibule_base::storage::{Conn, logins, processes};
+
+use crate::account::process::Kind;
+use crate::context::{Change, Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Fault, Outcome, Refusal};
+
+/// How seldom it is noted that a holder was seen, so that looking does not write.
+const SEEN_EVERY: Millis = 60 * SECOND;
+
+/// The session of a request.
+#[derive(Debug, Default)]
+pub enum Session {
+    /// There is none.
+    #[default]
+    None,
+    /// Of nobody yet: something is under way.
+    Anonymous {
+        /// The row.
+        id: i64,
+    },
+    /// Of a user.
+    User(Box<Current>),
+}
+
+/// Who is logged in.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// The session's row.
+    pub session_id: i64,
+    /// The user.
+    pub user: User,
+    /// The user's primary address.
+    pub email: Option<String>,
+    /// How this session was authenticated.
+    pub records: Vec<Record>,
+}
+
+impl Session {
+    /// Who is logged in, if anybody.
+    #[must_use]
+    pub fn user(&self) -> Option<&Current> {
+        match self {
+            Self::User(current) => Some(current),
+            Self::None | Self::Anonymous { .. } => None,
+        }
+    }
+
+    /// The row, if there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<i64> {
+        match self {
+            Self::None => None,
+            Self::Anonymous { id } => Some(*id),
+            Self::User(current) => Some(current.session_id),
+        }
+    }
+}
+
+impl Visit {
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthenticated`] if nobody is.
+    pub fn current(&self) -> Outcome<&Current> {
+        self.session.user().ok_or(Refusal::Unauthenticated)
+    }
+}
+
+/// The name of a kind of client in the database.
+fn client_name(client: ClientKind) -> &'static str {
+    match client {
+        ClientKind::App => "app",
+        ClientKind::Browser => "browser",
+    }
+}
+
+/// What came of the token that a request brought.
+#[derive(Debug)]
+pub enum Presented {
+    /// It stands for this session.
+    Live(Session),
+    /// It stood for a session that was ended from elsewhere, or that expired: its holder is told, once.
+    Ended,
+    /// It stands for nothing.
+    Unknown,
+}
+
+/// Looks up the session of a token. One statement, unless something is amiss.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn present(ctx: &Ctx, client: ClientKind, token: &Token, now: Millis) -> Outcome<Presented> {
+    let mut conn = ctx.db.read().await?;
+    let Some(row) = sessions::find(&mut conn, &token.digest(), client_name(client)).await? else {
+        return Ok(Presented::Unknown);
+    };
+    drop(conn);
+    let stale = row.user.as_ref().is_some_and(|user| {
+        !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
+    });
+    let idle = ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND));
+    let expired = row.expires_at <= now || idle.is_some_and(|idle| now.saturating_sub(row.last_seen_at) >= idle);
+    if row.ended || stale || expired {
+        let mut tx = ctx.db.write().await?;
+        sessions::delete(&mut tx, row.id).await?;
+        tx.commit().await?;
+        return Ok(Presented::Ended);
+    }
+    let follows = ctx.config.session.save_every_request || idle.is_some();
+    if follows && now.saturating_sub(row.last_seen_at) >= SEEN_EVERY.min(idle.unwrap_or(SEEN_EVERY) / 10) {
+        let expires_at = if ctx.config.session.save_every_request { lifetime(ctx, now) } else { row.expires_at };
+        let mut tx = ctx.db.write().await?;
+        sessions::touch(&mut tx, row.id, now, expires_at).await?;
+        tx.commit().await?;
+    }
+    Ok(Presented::Live(match row.user {
+        None => Session::Anonymous { id: row.id },
+        Some(user) => Session::User(Box::new(Current {
+            session_id: row.id,
+            user,
+            email: row.email,
+            records: Record::read_all(&row.records)?,
+        })),
+    }))
+}
+
+/// The session's row, made if there is none: something is about to be under way.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn ensure(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<i64> {
+    if let Some(id) = visit.session.id() {
+        return Ok(id);
+    }
+    let token = Token::generate()?;
+    let id = sessions::insert(tx, &opening(ctx, visit, &token, None, "[]")).await?;
+    visit.session = Session::Anonymous { id };
+    visit.change = Change::Issued(token);
+    Ok(id)
+}
+
+/// Logs a user in: the session gets a new token, and what was under way in it for others is forgotten.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn enter(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    user: User,
+    email: Option<String>,
+    records: Vec<Record>,
+) -> Outcome<()> {
+    let token = Token::generate()?;
+    let mark = mark(&ctx.keyring, &user);
+    let written = Record::write_all(&records)?;
+    let opening = opening(ctx, visit, &token, Some((user.id, mark.as_slice())), &written);
+    let promoted = match visit.session {
+        Session::Anonymous { id } => {
+            logins::delete(tx, id).await?;
+            // Only the verification of this user's own address goes on.
+            let awaited = processes::find(tx, id, Kind::VerifyEmail.name()).await?;
+            let kept = awaited.is_some_and(|process| process.user_id == Some(user.id));
+            let except = if kept { Kind::VerifyEmail.name() } else { "" };
+            processes::delete_of_session(tx, id, except).await?;
+            sessions::promote(tx, id, &opening).await?.then_some(id)
+        }
+        Session::User(ref current) => {
+            sessions::delete(tx, current.session_id).await?;
+            None
+        }
+        Session::None => None,
+    };
+    let session_id = match promoted {
+        Some(id) => id,
+        None => sessions::insert(tx, &opening).await?,
+    };
+    visit.session = Session::User(Box::new(Current { session_id, user, email, records }));
+    visit.change = Change::Issued(token);
+    Ok(())
+}
+
+/// Gives the session of the user a new token and ties it to the present password; all other sessions end.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn renew(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, user: User) -> Outcome<()> {
+    let Session::User(current) = &visit.session else { return Err(Refusal::Unauthenticated) };
+    let (old, email, records) = (current.session_id, current.email.clone(), current.records.clone());
+    sessions::end_of_user(tx, user.id, Some(old)).await?;
+    enter(ctx, tx, visit, user, email, records).await
+}
+
+/// Ends the session of the request.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn end(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
+    let Some(id) = visit.session.id() else { return Ok(()) };
+    let mut tx = ctx.db.write().await?;
+    sessions::delete(&mut tx, id).await?;
+    tx.commit().await?;
+    Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
+    visit.session = Session::None;
+    visit.change = Change::Ended;
+    Ok(())
+}
+
+/// Adds a record to the session of the user.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`] if nobody is logged in.
+pub async fn add_record(tx: &mut Conn, visit: &mut Visit, record: Record) -> Outcome<()> {
+    let Session::User(current) = &mut visit.session else { return Err(Refusal::Unauthenticated) };
+    current.records.push(record);
+    Ok(sessions::set_records(tx, current.session_id, &Record::write_all(&current.records)?).await?)
+}
+
+/// The tie between a session and the password that it was opened under.
+#[must_use]
+pub fn mark(keyring: &Keyring, user: &User) -> [u8; 32] {
+    keyring.mac(Purpose::SessionPassword, &tied(user))
+}
+
+fn marks(keyring: &Keyring, user: &User, mark: &[u8]) -> bool {
+    let tied = tied(user);
+    same(&keyring.mac(Purpose::SessionPassword, &tied), mark) || keyring.verify(Purpose::SessionPassword, &tied, mark)
+}
+
+fn tied(user: &User) -> Vec<u8> {
+    let password = user.password.as_ref().map_or("", |hash| hash.as_str());
+    format!("{}:{password}", user.id).into_bytes()
+}
+
+fn lifetime(ctx: &Ctx, now: Millis) -> Millis {
+    now.saturating_add(ctx.config.session.cookie_age.saturating_mul(SECOND))
+}
+
+fn opening<'a>(
+    ctx: &Ctx,
+    visit: &'a Visit,
+    token: &Token,
+    user: Option<(i64, &'a [u8])>,
+    records: &'a str,
+) -> Opening<'a> {
+    Opening {
+        token_hash: token.digest(),
+        client: client_name(visit.client),
+        user_id: user.map(|(id, _)| id),
+        password_mark: user.map(|(_, mark)| mark),
+        records,
+        ip: &visit.ip,
+        user_agent: &visit.user_agent,
+        now: visit.now,
+        expires_at: lifetime(ctx, visit.now),
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
