@@ -5,9 +5,11 @@
 //! `ACCOUNT_LOGIN_METHODS` is `login_methods` in `[account]`. Durations are whole seconds.
 
 mod account;
+mod check;
 mod code_format;
 mod csrf;
 mod database;
+mod describe;
 mod email;
 mod headless;
 mod load;
@@ -25,9 +27,11 @@ mod socialaccount;
 mod usersessions;
 
 pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
+pub use check::{Finding, Severity, check};
 pub use code_format::CodeFormat;
 pub use csrf::Csrf;
 pub use database::Database;
+pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
 pub use headless::{ClientKind, FrontendUrls, Headless, JwtAlgorithm, TokenStrategy};
 pub use load::{ConfigError, Source};
