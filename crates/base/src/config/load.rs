@@ -349,6 +349,7 @@ mod tests {
         assert!(refusal("[account]\n[account]\n").starts_with("configuration:2: "));
     }
 
+    /// X3: no error, `Debug` or serialised output holds a secret.
     #[test]
     fn secrets_are_not_quoted_in_errors_nor_printed() {
         let line = refusal("[email]\npassword = 918273\n");

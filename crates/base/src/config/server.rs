@@ -34,8 +34,8 @@ settings! {
         #[serde(deserialize_with = "read::secrets", skip_serializing)]
         pub secret_key_fallbacks: Vec<SecretString> = Vec::new(),
 
-        /// Host names, with port if it is an odd one, that requests may ask for; `".example.org"` also takes its
-        /// sub-domains. Empty: the host of `public_url`, and those of this machine if that is `localhost`.
+        /// Host names, without port, that requests may ask for; `".example.org"` also takes its sub-domains. Empty: the
+        /// host of `public_url`, and the other names of this machine if that is one.
         ///
         /// Django: `ALLOWED_HOSTS`.
         pub allowed_hosts: Vec<String> = Vec::new(),

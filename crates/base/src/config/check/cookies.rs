@@ -164,6 +164,7 @@ mod tests {
         expect("session.cookie_path = \"/\\n\"", "session.cookie_path!");
     }
 
+    /// S3: cookies are for https alone whenever the public URL is https, and `__Host-` names are supported.
     #[test]
     fn secure_and_same_site_must_fit_the_scheme() {
         expect("session.cookie_samesite = \"None\"", "session.cookie_samesite!");

@@ -39,6 +39,14 @@ fn addresses(config: &Config, report: &mut Report) {
     if !(1..=128).contains(&server.rate_limit_ipv6_prefix) {
         report.error("server.rate_limit_ipv6_prefix", "write a number of bits from 1 to 128, such as 64");
     }
+    let not_a_host =
+        |host: &&String| host.contains('*') || Host::parse(host.trim_start_matches('.')).is_err();
+    if let Some(host) = server.allowed_hosts.iter().find(not_a_host) {
+        report.error(
+            "server.allowed_hosts",
+            format!("{host:?} is no host; write names without scheme and port"),
+        );
+    }
     if server.body_limit == 0 || server.hash_workers == Some(0) {
         report.error("server.body_limit", "with body_limit or hash_workers at 0 nothing could be answered");
     }
@@ -148,6 +156,26 @@ fn same_site(a: &Url, b: &Url) -> bool {
 
 fn frontend_urls(config: &Config, report: &mut Report) {
     let (account, urls) = (&config.account, &config.headless.frontend_urls);
+    for url in [
+        &urls.account_confirm_email,
+        &urls.account_reset_password,
+        &urls.account_reset_password_from_key,
+        &urls.account_signup,
+        &urls.socialaccount_login_error,
+    ] {
+        let Some(text) = url else { continue };
+        match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                report
+                    .warn("headless.frontend_urls", format!("{text:?} opens only where its scheme is known"));
+            }
+            Ok(_) => {}
+            Err(_) => report.error(
+                "headless.frontend_urls",
+                format!("{text:?} is no whole URL; mails need scheme and host"),
+            ),
+        }
+    }
     let (mut needed, mut useful) = (Vec::new(), Vec::new());
     if urls.account_confirm_email.is_none() && !account.email_verification_by_code_enabled {
         let always = account.email_verification != EmailVerification::None;
@@ -253,6 +281,8 @@ mod tests {
     fn addresses_are_checked() {
         expect("server.listen = \"8000\"", "server.listen!");
         expect("server.metrics_listen = \"127.0.0.1:8000\"", "server.metrics_listen!");
+        expect("server.allowed_hosts = [\"*\"]", "server.allowed_hosts!");
+        expect("server.allowed_hosts = [\"example.org:80\"]", "server.allowed_hosts!");
         expect("server.public_url = \"auth.example.org\"", "server.public_url!");
         expect("server.public_url = \"https://example.org/auth\"", "server.public_url!");
         expect("server.public_url = \"http://auth.example.org\"", "server.public_url");
@@ -284,6 +314,7 @@ mod tests {
         let real = "email.host = \"mail.example.org\"\n";
         expect("", "headless.frontend_urls");
         expect(real, "headless.frontend_urls!");
+        expect("headless.frontend_urls.account_signup = \"/join\"", "headless.frontend_urls!");
         let codes = "account.email_verification_by_code_enabled = true\naccount.password_reset_by_code_enabled = true";
         assert!(!found(&format!("{real}{codes}")).contains(&"headless.frontend_urls!".to_owned()));
     }

@@ -168,6 +168,7 @@ fn passwords(config: &Config, report: &mut Report) {
 mod tests {
     use super::super::tests::expect;
 
+    /// X2: a short, empty or example key stops the start.
     #[test]
     fn keys_must_not_be_guessed() {
         for weak in

@@ -89,6 +89,7 @@ mod tests {
             public_url = "https://auth.example.org/"
             secret_key = "Zk3vQ9xT7mB2nL5pR8sW4yC6hJ1gF0dA"
             cors_allowed_origins = ["https://app.example.org"]
+            allowed_hosts = ["auth.example.org", ".example.org", "[::1]", "127.0.0.1"]
             [csrf]
             trusted_origins = ["https://app.example.org", "https://*.example.org"]
             cookie_domain = "example.org"
