@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::read;
 use super::settings::settings;
 
 settings! {
@@ -9,7 +10,7 @@ settings! {
     pub struct Database {
         /// `"sqlite://PATH"` or `"postgres://USER:PASSWORD@HOST/NAME"`. Unset: the file `vestibule.sqlite3` in
         /// `server.data_dir`. Secret, as it may hold a password.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub url: Option<SecretString> = None,
 
         /// Connections that are kept open at most.

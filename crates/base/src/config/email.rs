@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+use super::read;
 use super::settings::settings;
 
 settings! {
@@ -26,7 +27,7 @@ settings! {
         pub username: Option<String> = None,
 
         /// The password to log in with. Django: `EMAIL_HOST_PASSWORD`.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub password: Option<SecretString> = None,
 
         /// Seconds that each step with the SMTP server may take. Django: `EMAIL_TIMEOUT`.

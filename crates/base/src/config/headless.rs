@@ -50,11 +50,11 @@ settings! {
         /// The key that signs JWTs: PEM, or a secret text for `HS...`, for which `server.secret_key` is used if unset.
         ///
         /// Danger: whoever knows it can log in as anybody. allauth: `HEADLESS_JWT_PRIVATE_KEY`.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub jwt_private_key: Option<SecretString> = None,
 
         /// Former keys: tokens that they signed stay good until they expire.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secrets", skip_serializing)]
         pub jwt_private_key_fallbacks: Vec<SecretString> = Vec::new(),
 
         /// Seconds that an access token is good for. allauth: `HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN`.

@@ -5,9 +5,11 @@
 //! `ACCOUNT_LOGIN_METHODS` is `login_methods` in `[account]`. Durations are whole seconds.
 
 mod account;
+mod check;
 mod code_format;
 mod csrf;
 mod database;
+mod describe;
 mod email;
 mod headless;
 mod load;
@@ -25,9 +27,11 @@ mod socialaccount;
 mod usersessions;
 
 pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
+pub use check::{Finding, Severity, check};
 pub use code_format::CodeFormat;
 pub use csrf::Csrf;
 pub use database::Database;
+pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
 pub use headless::{ClientKind, FrontendUrls, Headless, JwtAlgorithm, TokenStrategy};
 pub use load::{ConfigError, Source};
@@ -108,5 +112,38 @@ impl Config {
     #[must_use]
     pub fn can_send_sms(&self) -> bool {
         self.sms.webhook_url.is_some() || self.email.is_development()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn defaults_follow_other_settings() {
+        let config = Config::from_toml("server.public_url = \"https://auth.example.org/\"").unwrap();
+        assert_eq!(config.server.public_url, "https://auth.example.org");
+        assert!(config.session_cookie_secure() && config.csrf_cookie_secure());
+        assert_eq!(config.database_url().expose_secret(), "sqlite://vestibule-data/vestibule.sqlite3");
+
+        let config = Config::from_toml("email.host = \"localhost\"\ncsrf.cookie_secure = true").unwrap();
+        assert!(!config.session_cookie_secure() && config.csrf_cookie_secure() && !config.can_send_sms());
+        assert_eq!((config.email.tls(), config.email.port()), (SmtpTls::None, 25));
+        let config = Config::from_toml("email.host = \"mail.example.org\"").unwrap();
+        assert_eq!((config.email.tls(), config.email.port()), (SmtpTls::StartTls, 587));
+    }
+
+    #[test]
+    fn header_and_cookie_words_are_normalised() {
+        let text = "csrf.header_name = \"HTTP_X_XSRF_TOKEN\"\nsession.cookie_samesite = \"strict\"";
+        let config = Config::from_toml(text).unwrap();
+        assert_eq!(config.csrf.header_name, "X-XSRF-TOKEN");
+        assert_eq!(config.session.cookie_samesite, SameSite::Strict);
+        assert!(Config::from_toml("csrf.header_name = \"X CSRF\"").is_err());
+        assert!(
+            Config::from_toml("headless.frontend_urls.account_confirm_email = \"https://a.example/v\"")
+                .is_err()
+        );
     }
 }

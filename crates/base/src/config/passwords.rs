@@ -25,8 +25,8 @@ settings! {
         ],
 
         /// A service that knows leaked passwords by the first five digits of their SHA-1, as Have I Been Pwned does:
-        /// `"https://api.pwnedpasswords.com/range/"`. New passwords that it knows are refused; when it does not answer,
-        /// they are taken. Unset: not asked.
+        /// `"https://api.pwnedpasswords.com/range/"`. New passwords that it knows are refused; while it does not
+        /// answer, none is taken. Unset: not asked.
         pub pwned_range_url: Option<String> = None,
     }
 }

@@ -1,5 +1,6 @@
-//! Readers for settings whose notation is wider than their type.
+//! Readers for settings whose notation is wider than their type, or whose errors must not quote them.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
@@ -36,4 +37,24 @@ pub(super) fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de> + PartialEq>
         }
     }
     Ok(once)
+}
+
+/// A secret text. What is no text is refused without being quoted.
+pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    text(toml::Value::deserialize(deserializer)?).map(Some)
+}
+
+/// A list of secret texts. What is none is refused without being quoted.
+pub(super) fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::Array(items) => items.into_iter().map(text).collect(),
+        _ => Err(de::Error::custom("expected a list of texts in quotes")),
+    }
+}
+
+fn text<E: de::Error>(value: toml::Value) -> Result<SecretString, E> {
+    match value {
+        toml::Value::String(text) => Ok(text.into()),
+        _ => Err(E::custom("expected a text in quotes")),
+    }
 }

@@ -1,8 +1,10 @@
 //! `[server]`: where it listens, under which name it is known, and its secrets.
 
 use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
+use super::read;
 use super::settings::settings;
 
 settings! {
@@ -14,6 +16,7 @@ settings! {
         /// The URL under which browsers and applications reach this server: scheme, host, and port if it is an odd
         /// one. Links, cookies (`Secure` with https), WebAuthn and provider callbacks are made from it, never from
         /// what a request says.
+        #[serde(deserialize_with = "without_slash")]
         pub public_url: String = "http://localhost:8000".to_owned(),
 
         /// The folder for what Vestibule keeps by itself: the SQLite database and generated secrets.
@@ -23,16 +26,16 @@ settings! {
         /// at the first start and kept in `data_dir`; several instances need the same one, so they need it set.
         ///
         /// Danger: whoever knows it can forge links and read stored secrets. Django: `SECRET_KEY`.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub secret_key: Option<SecretString> = None,
 
         /// Former keys: what was signed or encrypted with them stays good, and new things use `secret_key`. To change
         /// the key, move the old one here. Django: `SECRET_KEY_FALLBACKS`.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secrets", skip_serializing)]
         pub secret_key_fallbacks: Vec<SecretString> = Vec::new(),
 
-        /// Host names, with port if it is an odd one, that requests may ask for; `".example.org"` also takes its
-        /// sub-domains. Empty: the host of `public_url`, and those of this machine if that is `localhost`.
+        /// Host names, without port, that requests may ask for; `".example.org"` also takes its sub-domains. Empty: the
+        /// host of `public_url`, and the other names of this machine if that is one.
         ///
         /// Django: `ALLOWED_HOSTS`.
         pub allowed_hosts: Vec<String> = Vec::new(),
@@ -75,4 +78,10 @@ settings! {
         /// Address and port for `/metrics` (Prometheus), apart from the public one. Unset: no metrics.
         pub metrics_listen: Option<String> = None,
     }
+}
+
+/// Paths are put after this URL, and begin with a slash themselves.
+fn without_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    Ok(url.trim_end_matches('/').to_owned())
 }

@@ -2,7 +2,7 @@
 
 /// One setting as the manual shows it. Its default is looked up in the section's serialised default value.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting {
+pub(super) struct Setting {
     /// The key in its section.
     pub name: &'static str,
     /// The doc comment, one line of it a line.
@@ -10,7 +10,7 @@ pub struct Setting {
 }
 
 /// What [`settings!`] writes down of a section for the manual.
-pub trait Section {
+pub(super) trait Section {
     /// The doc comment of the section.
     const ABOUT: &'static str;
     /// Its settings in the order of the source.

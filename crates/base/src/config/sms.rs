@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::rate::{Per, Rate, Rates};
+use super::read;
 use super::settings::settings;
 
 settings! {
@@ -14,7 +15,7 @@ settings! {
 
         /// The key that signs each POST, so that your service can tell it is from here. Unset: derived from
         /// `server.secret_key`.
-        #[serde(skip_serializing)]
+        #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub secret: Option<SecretString> = None,
 
         /// Seconds that a POST may take.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::account::EmailVerification;
+use super::read;
 use super::settings::settings;
 
 settings! {
@@ -86,10 +87,10 @@ pub struct App {
     /// How the provider knows us.
     pub client_id: String,
     /// What we prove it with. Some providers have none.
-    #[serde(default, skip_serializing)]
+    #[serde(default, deserialize_with = "read::secret", skip_serializing)]
     pub secret: Option<SecretString>,
     /// A further credential that few providers need.
-    #[serde(default, skip_serializing)]
+    #[serde(default, deserialize_with = "read::secret", skip_serializing)]
     pub key: Option<SecretString>,
     /// What the provider can be told: scopes, endpoints, knobs.
     #[serde(default, skip_serializing)]
