@@ -63,7 +63,7 @@ impl Contract {
         self.operations.keys().cloned().collect()
     }
 
-    /// The template of the operation that answers `method` at the concrete `path`, if there is one. A query does
+    /// The operation (method and template) that answers `method` at the concrete `path`, if there is one. A query does
     /// not count, and `HEAD` is answered by `GET`.
     pub fn operation(&self, method: &str, path: &str) -> Option<(String, String)> {
         self.find(method, path).map(|(name, _)| name.clone())
