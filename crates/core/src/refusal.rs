@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use vestibule_base::delivery::DeliveryError;
+use vestibule_base::outbound::OutboundError;
 use vestibule_base::security::NoEntropy;
 use vestibule_base::security::password::{HashError, PasswordError, Weakness};
 use vestibule_base::storage::StorageError;
@@ -54,6 +55,9 @@ pub enum Fault {
     /// A message could not be queued.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    /// A service that we call does not answer.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -67,7 +71,7 @@ impl Fault {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
-            Self::Storage(StorageError::Unavailable(_)) | Self::Hash(_) | Self::Entropy(_) => true,
+            Self::Storage(StorageError::Unavailable(_)) | Self::Hash(HashError::Busy) | Self::Outbound(_) | Self::Entropy(_) => true,
             Self::Delivery(error) => error.passes(),
             _ => false,
         }
@@ -138,6 +142,8 @@ problems! {
     invalid_phone = "invalid_phone", "Please enter a phone number with its country code, such as +1 for the US.";
     /// NUL characters.
     null_characters_not_allowed = "null_characters_not_allowed", "NUL characters are not allowed.";
+    /// A password that others have lost.
+    password_breached = "password_too_common", "This password is known from a data breach.";
     /// A password that nobody types.
     password_too_long = "max_length", "A password may have up to 4096 bytes.";
     /// Phone and password do not go together.

@@ -149,3 +149,12 @@ pub async fn set_active(conn: &mut Conn, id: i64, active: bool) -> Result<bool, 
 pub async fn delete(conn: &mut Conn, id: i64) -> Result<bool, StorageError> {
     Ok(conn.execute("DELETE FROM users WHERE id = $1", vals![id]).await? == 1)
 }
+
+/// Keeps other changes to a user's belongings waiting until the transaction ends.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn lock(conn: &mut Conn, id: i64) -> Result<(), StorageError> {
+    // An update that changes nothing takes the row's lock in both databases; there is no other common word for it.
+    conn.execute("UPDATE users SET is_active = is_active WHERE id = $1", vals![id]).await.map(drop)
+}

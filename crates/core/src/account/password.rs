@@ -15,19 +15,23 @@ use crate::session;
 
 /// Judges a new password against the validators, the attributes of its account, and the breach service if there is
 /// one. Gives all that is wrong with it.
-pub async fn judge(ctx: &Ctx, password: &Password, username: Option<&str>, email: Option<&str>) -> Vec<Problem> {
-    let attributes: Vec<(&str, &str)> =
-        username.map(|name| ("username", name)).into_iter().chain(email.map(|email| ("email address", email))).collect();
+///
+/// # Errors
+/// [`Refusal::Fault`] if the breach service does not answer: nothing fails open.
+pub async fn judge(
+    ctx: &Ctx,
+    password: &Password,
+    username: Option<&str>,
+    email: Option<&str>,
+) -> Outcome<Vec<Problem>> {
+    let named = username.map(|name| ("username", name)).into_iter();
+    let attributes: Vec<(&str, &str)> = named.chain(email.map(|email| ("email address", email))).collect();
     let weaknesses = hashing::validate(&validators(ctx), password.expose(), &attributes);
     let mut problems: Vec<Problem> = weaknesses.into_iter().map(Problem::from).collect();
-    if problems.is_empty() && breached(ctx, password).await {
-        problems.push(Problem {
-            code: "password_too_common",
-            message: "This password is known from a data breach.".into(),
-            param: None,
-        });
+    if problems.is_empty() && breached(ctx, password).await? {
+        problems.push(Problem::password_breached());
     }
-    problems
+    Ok(problems)
 }
 
 fn validators(ctx: &Ctx) -> Vec<Validator> {
@@ -48,18 +52,12 @@ fn validators(ctx: &Ctx) -> Vec<Validator> {
         .collect()
 }
 
-/// A service that does not answer stops nobody: the local list has been asked before.
-async fn breached(ctx: &Ctx, password: &Password) -> bool {
-    let Some(base) = ctx.config.passwords.pwned_range_url.as_deref() else { return false };
+async fn breached(ctx: &Ctx, password: &Password) -> Outcome<bool> {
+    let Some(base) = ctx.config.passwords.pwned_range_url.as_deref() else { return Ok(false) };
     let (prefix, suffix) = hashing::range_of(password);
     let url = format!("{}/{}", base.trim_end_matches('/'), prefix.as_str());
-    match ctx.outbound.get_text_configured(&url).await {
-        Ok(body) => hashing::appears(&body, &suffix, 1),
-        Err(error) => {
-            tracing::warn!(%error, "the breached passwords service does not answer");
-            false
-        }
-    }
+    let body = ctx.outbound.get_text_configured(&url).await?;
+    Ok(hashing::appears(&body, &suffix, 1))
 }
 
 /// What came of a password that somebody gave for an account.
@@ -153,7 +151,7 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
             Check::Exhausted => return Err(Problem::too_many_login_attempts().on("current_password").into()),
         }
     }
-    let weak = judge(ctx, &change.new, current.user.username.as_deref(), current.email.as_deref()).await;
+    let weak = judge(ctx, &change.new, current.user.username.as_deref(), current.email.as_deref()).await?;
     problems.extend(weak.into_iter().map(|problem| problem.on("new_password")));
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems));

@@ -1,0 +1,95 @@
+//! The phone number of an account: looking at it and changing it.
+
+use vestibule_base::config::{Action, PreventEnumeration};
+use vestibule_base::delivery::SmsKind;
+use vestibule_base::storage::phones::{self, Phone};
+use vestibule_base::storage::processes::Process;
+use vestibule_base::storage::users::{self, User};
+
+use super::address::PhoneNumber;
+use super::process::{self, Kind, State};
+use super::{reauthenticate, verify_phone};
+use crate::context::{Ctx, Visit};
+use crate::refusal::{Outcome, Problem, Refusal};
+
+/// The number of whoever is logged in.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`] if nobody is.
+pub async fn get(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Phone>> {
+    let user_id = visit.current()?.user.id;
+    let mut conn = ctx.db.read().await?;
+    Ok(phones::of_user(&mut conn, user_id).await?)
+}
+
+/// Asks for another number: a code goes to it, and until it is typed the old number stays.
+///
+/// # Errors
+/// [`Refusal::Invalid`] if it is the same, or taken where that may be said.
+pub async fn change(ctx: &Ctx, visit: &mut Visit, phone: &PhoneNumber) -> Outcome<()> {
+    let user = visit.current()?.user.clone();
+    refuse_same_or_taken(ctx, &user, phone).await?;
+    reauthenticate::require(ctx, visit)?;
+    let mut tx = ctx.db.write().await?;
+    verify_phone::send(ctx, &mut tx, visit, Some(&user), phone.as_str()).await?;
+    ctx.commit(tx).await
+}
+
+/// The signup whose number may be corrected while it awaits its code.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if there is none.
+pub async fn changeable(ctx: &Ctx, visit: &Visit) -> Outcome<(Process, User)> {
+    let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
+    if process.changes >= i64::from(ctx.config.account.phone_verification_supports_change) {
+        return Err(Refusal::Conflict);
+    }
+    let mut conn = ctx.db.read().await?;
+    let user_id = process.user_id.ok_or(Refusal::Conflict)?;
+    let user = users::find(&mut conn, user_id).await?.filter(|user| user.last_login_at.is_none());
+    Ok((process, user.ok_or(Refusal::Conflict)?))
+}
+
+/// Corrects the number of such a signup.
+///
+/// # Errors
+/// [`Refusal::Invalid`] if it is the same, or taken where that may be said.
+pub async fn change_pending(
+    ctx: &Ctx,
+    visit: &mut Visit,
+    process: Process,
+    user: &User,
+    phone: &PhoneNumber,
+) -> Outcome<()> {
+    let taken = refuse_same_or_taken(ctx, user, phone).await?;
+    let mut tx = ctx.db.write().await?;
+    ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(phone.as_str())).await?;
+    if taken {
+        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::AccountAlreadyExists, None).await?;
+    } else {
+        let row = Phone { user_id: user.id, phone: phone.as_str().to_owned(), verified: false };
+        phones::set(&mut tx, &row, false).await?;
+    }
+    let process = Process {
+        address: phone.as_str().to_owned(),
+        changes: process.changes + 1,
+        state: serde_json::to_string(&State { taken, confirmed: false })?,
+        ..process
+    };
+    verify_phone::send_again(ctx, &mut tx, visit, process).await?;
+    ctx.commit(tx).await
+}
+
+/// Whether another account has the number, where that must not be said.
+async fn refuse_same_or_taken(ctx: &Ctx, user: &User, phone: &PhoneNumber) -> Outcome<bool> {
+    let mut conn = ctx.db.read().await?;
+    if phones::of_user(&mut conn, user.id).await?.is_some_and(|own| own.phone == phone.as_str()) {
+        return Err(Problem::same_as_current().on("phone").into());
+    }
+    let holder = phones::holder(&mut conn, phone.as_str()).await?;
+    let taken = holder.is_some_and(|holder| holder.user_id != user.id);
+    if taken && ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
+        return Err(Problem::phone_taken().on("phone").into());
+    }
+    Ok(taken)
+}

@@ -1,0 +1,146 @@
+//! Making an account.
+
+use vestibule_base::config::{PreventEnumeration, SignupField};
+use vestibule_base::security::password::{Password, PasswordHash};
+use vestibule_base::storage::phones::{self, Phone};
+use vestibule_base::storage::users::{self, User};
+use vestibule_base::storage::{Conn, StorageError, emails};
+
+use super::address::{EmailAddress, PhoneNumber};
+use super::username::{self, Username};
+use super::{Availability, availability, password};
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Fault, Outcome, Problem};
+
+/// What a new account is made of. The fields are those of `signup_fields`.
+#[derive(Debug, Default)]
+pub struct NewAccount {
+    /// The name, if one was chosen.
+    pub username: Option<Username>,
+    /// The address, if one was given.
+    pub email: Option<EmailAddress>,
+    /// The number, if one was given.
+    pub phone: Option<PhoneNumber>,
+    /// The password, if one was chosen.
+    pub password: Option<Password>,
+}
+
+/// Whether an account can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can.
+    Free,
+    /// It cannot, and nobody must learn that: pretend.
+    Pretend,
+}
+
+/// Looks at what depends on other accounts, and at the password.
+///
+/// # Errors
+/// [`Refusal::Fault`](crate::Refusal::Fault).
+pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem>)> {
+    let mut problems = Vec::new();
+    let mut verdict = Verdict::Free;
+    let mut conn = ctx.db.read().await?;
+    if let Some(name) = &new.username {
+        if users::find_by_username(&mut conn, &name.key()).await?.is_some() {
+            problems.push(Problem::username_taken().on("username"));
+        }
+    }
+    if let Some(email) = &new.email {
+        match availability(ctx, &mut conn, email, None).await? {
+            Availability::Free => {}
+            Availability::Taken => problems.push(Problem::email_taken().on("email")),
+            Availability::Secret => verdict = Verdict::Pretend,
+        }
+    }
+    if let Some(phone) = &new.phone {
+        if phones::holder(&mut conn, phone.as_str()).await?.is_some() {
+            if ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
+                problems.push(Problem { code: "", ..Problem::phone_taken().on("phone") });
+            } else {
+                verdict = Verdict::Pretend;
+            }
+        }
+    }
+    drop(conn);
+    if let Some(chosen) = &new.password {
+        let (name, email) = (new.username.as_ref().map(Username::as_str), new.email.as_ref().map(EmailAddress::as_str));
+        let weak = password::judge(ctx, chosen, name, email).await?;
+        problems.extend(weak.into_iter().map(|problem| problem.on("password")));
+    }
+    Ok((verdict, problems))
+}
+
+/// Makes the account; `None` if somebody else was faster with the same name, address or number. The transaction is
+/// then worthless.
+///
+/// # Errors
+/// [`Refusal::Fault`](crate::Refusal::Fault).
+pub async fn create(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    new: &NewAccount,
+    password: Option<PasswordHash>,
+) -> Outcome<Option<User>> {
+    let Some((id, username)) = insert_user(tx, visit, new, password.as_ref()).await? else { return Ok(None) };
+    let account = &ctx.config.account;
+    if let Some(email) = &new.email {
+        // Without unique addresses nobody claims one; in strict mode an account without a proof may share it.
+        let shares = matches!(availability(ctx, tx, email, Some(id)).await?, Availability::Free)
+            && account.prevent_enumeration == PreventEnumeration::Strict
+            && account.email_verification != vestibule_base::config::EmailVerification::Mandatory;
+        let claim = account.unique_email && !shares;
+        match emails::insert(tx, id, email.as_str(), false, true, claim).await {
+            Err(StorageError::Taken) => return Ok(None),
+            done => done.map_err(Fault::from)?,
+        };
+    }
+    if let Some(phone) = &new.phone {
+        let row = Phone { user_id: id, phone: phone.as_str().to_owned(), verified: false };
+        match phones::set(tx, &row, true).await {
+            Err(StorageError::Taken) => return Ok(None),
+            done => done.map_err(Fault::from)?,
+        }
+    }
+    Event::SignedUp.log(visit, Some(id), "");
+    Ok(Some(User {
+        id,
+        username: Some(username.as_str().to_owned()),
+        password,
+        is_active: true,
+        created_at: visit.now,
+        last_login_at: None,
+    }))
+}
+
+/// Every account has a name: the one that was chosen, else one made of its address.
+async fn insert_user(
+    tx: &mut Conn,
+    visit: &Visit,
+    new: &NewAccount,
+    password: Option<&PasswordHash>,
+) -> Outcome<Option<(i64, Username)>> {
+    let base = new.email.as_ref().map_or("user", EmailAddress::local_part);
+    for attempt in 0..8 {
+        let name = match &new.username {
+            Some(chosen) => chosen.clone(),
+            None => username::make_up(base, attempt)?,
+        };
+        if let Some(id) = users::insert(tx, Some(name.as_str()), Some(&name.key()), password, visit.now).await? {
+            return Ok(Some((id, name)));
+        }
+        if new.username.is_some() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Whether signup asks for this field.
+#[must_use]
+pub fn asks_for(ctx: &Ctx, field: SignupField) -> bool {
+    ctx.config.account.signup_fields.get(field).is_some()
+}

@@ -1,0 +1,119 @@
+//! Proving a phone number by a code in a text message.
+
+use vestibule_base::config::Action;
+use vestibule_base::delivery::{Sms, SmsKind};
+use vestibule_base::storage::phones::{self, Phone};
+use vestibule_base::storage::processes::{self, Process};
+use vestibule_base::storage::users::User;
+use vestibule_base::storage::{Conn, StorageError};
+
+use super::process::{self, Kind, Try};
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Fault, Outcome, Problem, Refusal};
+
+/// Sends a code to a number; where there is no account to verify, its owner is told that they have one.
+///
+/// # Errors
+/// [`Refusal::Limited`] within the cool-down.
+pub async fn send(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, user: Option<&User>, phone: &str) -> Outcome<()> {
+    ctx.limit(tx, visit, Action::VerifyPhone, Some(phone)).await?;
+    let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
+    let user_id = user.map(|user| user.id);
+    process::begin(ctx, tx, visit, Kind::VerifyPhone, user_id, phone, user.map(|_| &code)).await?;
+    match user {
+        Some(_) => text(ctx, tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await,
+        None => text(ctx, tx, visit, phone, SmsKind::AccountAlreadyExists, None).await,
+    }
+}
+
+/// Queues a text message.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn text(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    phone: &str,
+    kind: SmsKind,
+    code: Option<String>,
+) -> Outcome<()> {
+    Ok(ctx.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
+}
+
+/// Tries the code that this session awaits; gives the process to spend.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if none is awaited, [`Refusal::Invalid`] if it is wrong or another account has the number.
+pub async fn look(ctx: &Ctx, visit: &Visit, awaited: &Process, code: &str) -> Outcome<Process> {
+    let process = match process::attempt(ctx, visit, Kind::VerifyPhone, awaited, code).await? {
+        Try::Right(process) => process,
+        Try::Wrong => return Err(Problem::incorrect_code().on("code").into()),
+        Try::Gone => return Err(Refusal::Conflict),
+    };
+    let mut conn = ctx.db.read().await?;
+    let holder = phones::holder(&mut conn, &process.address).await?;
+    drop(conn);
+    if holder.is_some_and(|holder| holder.verified && Some(holder.user_id) != process.user_id) {
+        process::reject(ctx, visit, Kind::VerifyPhone, &process).await?;
+        return Err(Problem::phone_taken().on("code").into());
+    }
+    Ok(process)
+}
+
+/// Spends the code and marks the number as proved.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if another request was faster.
+pub async fn confirm(tx: &mut Conn, visit: &Visit, process: &Process) -> Outcome<()> {
+    let user_id = process.user_id.ok_or(Refusal::Conflict)?;
+    if !process::spend(tx, process).await? {
+        return Err(Refusal::Conflict);
+    }
+    mark_verified(tx, visit, user_id, &process.address).await
+}
+
+/// Marks a number as proved by a user, in place of any other that they had.
+///
+/// # Errors
+/// [`Refusal::Invalid`] if another account has proved it.
+pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &str) -> Outcome<()> {
+    let row = Phone { user_id, phone: phone.to_owned(), verified: true };
+    match phones::set(tx, &row, true).await {
+        Err(StorageError::Taken) => return Err(Problem::phone_taken().on("code").into()),
+        done => done.map_err(Fault::from)?,
+    }
+    Event::PhoneVerified.log(visit, Some(user_id), "");
+    Ok(())
+}
+
+/// Sends a new code for the verification that this session awaits.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] within the cool-down.
+pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
+    let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
+    if process.resends >= i64::from(ctx.config.account.phone_verification_supports_resend) {
+        return Err(Refusal::Conflict);
+    }
+    let mut tx = ctx.db.write().await?;
+    ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(&process.address)).await?;
+    let again = Process { resends: process.resends + 1, ..process };
+    send_again(ctx, &mut tx, visit, again).await?;
+    ctx.commit(tx).await
+}
+
+/// Sends a new code to the number of a process, which may be another one now.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn send_again(ctx: &Ctx, tx: &mut Conn, visit: &Visit, process: Process) -> Outcome<()> {
+    let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
+    let real = process.user_id.is_some() && !process::state(&process)?.taken;
+    if real {
+        text(ctx, tx, visit, &process.address, SmsKind::VerificationCode, Some(shown)).await?;
+    }
+    let code_hash = real.then(|| code.digest(&ctx.keyring).to_vec());
+    Ok(processes::put(tx, Kind::VerifyPhone.name(), &Process { code_hash, ..process }).await?)
+}

@@ -1,0 +1,108 @@
+//! Logging in with a password.
+
+use vestibule_base::config::LoginMethod;
+use vestibule_base::security::password::Password;
+use vestibule_base::storage::users::{self, User};
+use vestibule_base::storage::{Conn, phones};
+
+use crate::account::password::{self, Check};
+use crate::account::{EmailAddress, PhoneNumber, by_email, username, verify_email};
+use crate::context::{Ctx, Visit};
+use crate::login::pipeline::{self, Login, State};
+use crate::refusal::{Outcome, Problem, Refusal};
+use crate::session::{Method, Record};
+
+/// Whom somebody says they are.
+#[derive(Debug)]
+pub enum Identifier {
+    /// By address.
+    Email(EmailAddress),
+    /// By name.
+    Username(String),
+    /// By number.
+    Phone(PhoneNumber),
+}
+
+/// Logs in.
+///
+/// # Errors
+/// [`Refusal::Invalid`] for wrong credentials, the same whether or not the account exists; [`Refusal::Conflict`] if
+/// somebody is logged in already.
+pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Password) -> Outcome<()> {
+    let mut conn = ctx.db.read().await?;
+    let candidates = candidates(ctx, &mut conn, &who).await?;
+    drop(conn);
+    let (check, user) = password::check(ctx, visit, given, &candidates, &key(&who)).await?;
+    let fresh = match check {
+        Check::Right(fresh) => fresh,
+        Check::Wrong => return Err(mismatch(&who).on("password").into()),
+        Check::Exhausted => return Err(Problem::too_many_login_attempts().into()),
+    };
+    let Some(mut user) = user else { return Err(mismatch(&who).on("password").into()) };
+    let mut tx = ctx.db.write().await?;
+    if let Identifier::Email(email) = &who {
+        if verify_email::must_wait(ctx, &mut tx, visit, &user, email.as_str()).await? {
+            return Err(Problem::too_many_login_attempts().into());
+        }
+    }
+    if visit.session.user().is_some() {
+        return Err(Refusal::Conflict);
+    }
+    if let Some(fresh) = fresh {
+        password::upgrade(ctx, &mut tx, &mut user, fresh).await?;
+    }
+    let mut record = Record::new(Method::Password, visit.now);
+    let mut state = State::default();
+    match who {
+        Identifier::Email(email) => {
+            record.email = Some(email.as_str().to_owned());
+            state.email = Some(email.as_str().to_owned());
+        }
+        Identifier::Username(name) => record.username = Some(name),
+        Identifier::Phone(_) => {}
+    }
+    state.records.push(record);
+    pipeline::enter(ctx, &mut tx, visit, Login { user: Some(user), state, ..Login::default() }).await?;
+    ctx.commit(tx).await
+}
+
+/// The active accounts that are meant. A name that looks like an address is one where addresses log in as well.
+async fn candidates(ctx: &Ctx, conn: &mut Conn, who: &Identifier) -> Outcome<Vec<User>> {
+    let found = match who {
+        Identifier::Email(email) => return by_email(conn, email).await,
+        Identifier::Phone(phone) => match phones::holder(conn, phone.as_str()).await? {
+            Some(row) => users::find(conn, row.user_id).await?,
+            None => None,
+        },
+        Identifier::Username(name) => {
+            let account = &ctx.config.account;
+            if account.login_methods.contains(&LoginMethod::Email) {
+                if let Some(email) = EmailAddress::parse(name, account.email_max_length as usize) {
+                    let found = by_email(conn, &email).await?;
+                    if !found.is_empty() {
+                        return Ok(found);
+                    }
+                }
+            }
+            users::find_by_username(conn, &username::key(name)).await?
+        }
+    };
+    Ok(found.into_iter().filter(|user| user.is_active).collect())
+}
+
+/// What an unknown account is counted under.
+fn key(who: &Identifier) -> String {
+    match who {
+        Identifier::Email(email) => format!("email:{email}"),
+        Identifier::Username(name) => format!("username:{}", username::key(name)),
+        Identifier::Phone(phone) => format!("phone:{}", phone.as_str()),
+    }
+}
+
+fn mismatch(who: &Identifier) -> Problem {
+    match who {
+        Identifier::Email(_) => Problem::email_password_mismatch(),
+        Identifier::Username(_) => Problem::username_password_mismatch(),
+        Identifier::Phone(_) => Problem::phone_password_mismatch(),
+    }
+}

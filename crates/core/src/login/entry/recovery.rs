@@ -1,0 +1,24 @@
+//! Resetting a password, which also logs in if `login_on_password_reset` is on.
+
+use vestibule_base::security::password::Password;
+
+use crate::account::recovery::{self, Reset};
+use crate::context::{Ctx, Visit};
+use crate::login::pipeline::{self, Login, State};
+use crate::refusal::Outcome;
+use crate::session::{Method, Record};
+
+/// Sets the new password, and logs in where that is configured. Every stage is passed as ever.
+///
+/// # Errors
+/// [`Refusal::Invalid`](crate::Refusal::Invalid) for a weak password.
+pub async fn reset(ctx: &Ctx, visit: &mut Visit, reset: Reset, new: &Password) -> Outcome<()> {
+    let (done, mut tx) = recovery::finish(ctx, visit, reset, new).await?;
+    if ctx.config.account.login_on_password_reset {
+        let record = Record { email: done.email.clone(), ..Record::new(Method::PasswordReset, visit.now) };
+        let state = State { email: done.email, records: vec![record], ..State::default() };
+        let login = Login { user: Some(done.user), state, ..Login::default() };
+        pipeline::enter(ctx, &mut tx, visit, login).await?;
+    }
+    ctx.commit(tx).await
+}

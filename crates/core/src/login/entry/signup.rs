@@ -1,0 +1,69 @@
+//! Signing up: makes the account and enters it.
+
+use crate::account::signup::{self, NewAccount, Verdict};
+use crate::account::EmailAddress;
+use crate::context::{Ctx, Visit};
+use crate::login::pipeline::{self, Login, State};
+use crate::refusal::{Outcome, Refusal};
+
+/// How often a signup is tried again when somebody else was faster with the same name or address.
+const TRIES: u32 = 3;
+
+/// A signup, with what a robot may have filled in.
+#[derive(Debug)]
+pub struct Signup {
+    /// The account.
+    pub account: NewAccount,
+    /// Whether the field that people do not see was filled in.
+    pub by_robot: bool,
+}
+
+/// Signs up. An account that exists already answers as if it were new where enumeration is prevented.
+///
+/// # Errors
+/// [`Refusal::Invalid`]; [`Refusal::Conflict`] if somebody is logged in; [`Refusal::Forbidden`] if signup is closed.
+pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup) -> Outcome<()> {
+    let (_, problems) = signup::judge(ctx, &new.account).await?;
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems));
+    }
+    if visit.session.user().is_some() {
+        return Err(Refusal::Conflict);
+    }
+    if !ctx.config.account.is_open_for_signup {
+        return Err(Refusal::Forbidden);
+    }
+    // Hashed before it is known whether there will be an account: both take the same time (P3).
+    let hash = match &new.account.password {
+        Some(password) => Some(ctx.hashes.hash(password).await?),
+        None => None,
+    };
+    for _ in 0..TRIES {
+        let (verdict, problems) = signup::judge(ctx, &new.account).await?;
+        if !problems.is_empty() {
+            return Err(Refusal::Invalid(problems));
+        }
+        let mut tx = ctx.db.write().await?;
+        let user = if verdict == Verdict::Pretend || new.by_robot {
+            None
+        } else {
+            match signup::create(ctx, &mut tx, visit, &new.account, hash.clone()).await? {
+                Some(user) => Some(user),
+                None => continue,
+            }
+        };
+        if new.by_robot {
+            return Err(Refusal::Unauthenticated);
+        }
+        let named = user.is_none();
+        let state = State {
+            signup: true,
+            email: new.account.email.as_ref().map(EmailAddress::as_str).map(str::to_owned).filter(|_| named),
+            phone: new.account.phone.as_ref().map(|phone| phone.as_str().to_owned()).filter(|_| named),
+            ..State::default()
+        };
+        pipeline::enter(ctx, &mut tx, visit, Login { user, state, ..Login::default() }).await?;
+        return ctx.commit(tx).await;
+    }
+    Err(Refusal::Conflict)
+}

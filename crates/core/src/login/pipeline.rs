@@ -1,0 +1,192 @@
+//! The stages of a login, in order, and the walk through them.
+
+use serde::{Deserialize, Serialize};
+use vestibule_base::security::Millis;
+use vestibule_base::security::clock::SECOND;
+use vestibule_base::storage::logins::{self, Attempt};
+use vestibule_base::storage::users::{self, User};
+use vestibule_base::storage::Conn;
+
+use super::stages::{login_by_code, verify_email, verify_phone};
+use crate::account::primary_email;
+use crate::context::{Ctx, Visit};
+use crate::event::Event;
+use crate::refusal::{Outcome, Refusal};
+use crate::session::{self, Record};
+
+/// A step that a login must pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// A code on top of another way in, or as the way in.
+    LoginByCode,
+    /// The proof of the phone number.
+    VerifyPhone,
+    /// The proof of the email address.
+    VerifyEmail,
+}
+
+/// All stages, in their order. A new one is a file in `stages/` and its lines here.
+pub const STAGES: [Stage; 3] = [Stage::LoginByCode, Stage::VerifyPhone, Stage::VerifyEmail];
+
+/// What a stage says of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// On to the next.
+    Pass,
+    /// Something must be done first: the flow is pending.
+    Hold,
+    /// Never: the login is over.
+    Refuse,
+}
+
+impl Stage {
+    /// The id of its flow.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::LoginByCode => "login_by_code",
+            Self::VerifyPhone => "verify_phone",
+            Self::VerifyEmail => "verify_email",
+        }
+    }
+
+    fn named(key: &str) -> Option<Self> {
+        STAGES.into_iter().find(|stage| stage.key() == key)
+    }
+
+    async fn check(self, ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login) -> Outcome<Verdict> {
+        match self {
+            Self::LoginByCode => login_by_code::check(ctx, tx, visit, login).await,
+            Self::VerifyPhone => verify_phone::check(ctx, tx, visit, login).await,
+            Self::VerifyEmail => verify_email::check(ctx, tx, visit, login).await,
+        }
+    }
+}
+
+/// An attempt to enter, on its way through the stages.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// Who enters; `None` for a pretence, which never ends well.
+    pub user: Option<User>,
+    /// What is remembered while a stage holds it.
+    pub state: State,
+    /// When it began; 0 for one that begins now.
+    pub started_at: Millis,
+}
+
+/// What a login remembers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Whether it follows a signup.
+    pub signup: bool,
+    /// The address that was named.
+    pub email: Option<String>,
+    /// The number that was named.
+    pub phone: Option<String>,
+    /// The stages behind it.
+    pub passed: Vec<Stage>,
+    /// How its user proved who they are. Belongs to this attempt alone (L2).
+    pub records: Vec<Record>,
+    /// Whether a login code is the way in, not an addition to another.
+    pub by_code: bool,
+}
+
+/// Begins a login.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`] if it is refused, [`Refusal::Limited`] if a message that it needs may not be sent.
+pub async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {
+    login.started_at = visit.now;
+    walk(ctx, tx, visit, login).await
+}
+
+/// The login that a stage holds, if it is this one.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn held(ctx: &Ctx, conn: &mut Conn, visit: &Visit, stage: Stage) -> Outcome<Option<Login>> {
+    Ok(pending(ctx, conn, visit).await?.filter(|(at, _)| *at == stage).map(|(_, login)| login))
+}
+
+/// The login of this session that some stage holds.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn pending(ctx: &Ctx, conn: &mut Conn, visit: &Visit) -> Outcome<Option<(Stage, Login)>> {
+    let session::Session::Anonymous { id } = visit.session else { return Ok(None) };
+    let Some(attempt) = logins::find(conn, id).await? else { return Ok(None) };
+    let age = visit.now.saturating_sub(attempt.started_at);
+    let Some(stage) = Stage::named(&attempt.stage) else { return Ok(None) };
+    if age > ctx.config.account.login_timeout.saturating_mul(SECOND) {
+        return Ok(None);
+    }
+    let user = match attempt.user_id {
+        None => None,
+        Some(id) => match users::find(conn, id).await?.filter(|user| user.is_active) {
+            Some(user) => Some(user),
+            None => return Ok(None),
+        },
+    };
+    let state = serde_json::from_str(&attempt.state)?;
+    Ok(Some((stage, Login { user, state, started_at: attempt.started_at })))
+}
+
+/// Goes on after the stage that held the login was satisfied.
+///
+/// # Errors
+/// As [`enter`]; [`Refusal::Conflict`] if another request was faster.
+pub async fn resume(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login, passed: Stage) -> Outcome<()> {
+    abandon(tx, visit).await?;
+    login.state.passed.push(passed);
+    walk(ctx, tx, visit, login).await
+}
+
+/// Forgets the login of this session.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn abandon(tx: &mut Conn, visit: &Visit) -> Outcome<()> {
+    if let Some(id) = visit.session.id() {
+        logins::delete(tx, id).await?;
+    }
+    Ok(())
+}
+
+async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {
+    if login.user.as_ref().is_some_and(|user| !user.is_active) {
+        return Err(Refusal::Unauthenticated);
+    }
+    for stage in STAGES {
+        if login.state.passed.contains(&stage) {
+            continue;
+        }
+        match stage.check(ctx, tx, visit, &login).await? {
+            Verdict::Pass => login.state.passed.push(stage),
+            Verdict::Hold => return hold_at(ctx, tx, visit, &login, stage).await,
+            Verdict::Refuse => return Err(Refusal::Unauthenticated),
+        }
+    }
+    // A pretence that nothing holds has nowhere to go.
+    let user = login.user.ok_or(Refusal::Unauthenticated)?;
+    users::touch_login(tx, user.id, visit.now).await?;
+    let email = primary_email(tx, user.id).await?;
+    Event::LoggedIn.log(visit, Some(user.id), login.state.records.last().map_or("signup", |record| record.method.name()));
+    session::enter(ctx, tx, visit, user, email, login.state.records).await
+}
+
+/// Lets a login wait at a stage.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn hold_at(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login, stage: Stage) -> Outcome<()> {
+    let attempt = Attempt {
+        session_id: session::ensure(ctx, tx, visit).await?,
+        user_id: login.user.as_ref().map(|user| user.id),
+        stage: stage.key().to_owned(),
+        state: serde_json::to_string(&login.state)?,
+        started_at: login.started_at,
+    };
+    Ok(logins::put(tx, &attempt).await?)
+}

@@ -1,0 +1,5 @@
+//! One file a stage: does this login pass, wait, or end?
+
+pub(super) mod login_by_code;
+pub(super) mod verify_email;
+pub(super) mod verify_phone;
