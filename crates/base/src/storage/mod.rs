@@ -4,7 +4,9 @@
 //! gives `None`; a value that cannot be there gives [`StorageError::Broken`].
 
 mod db;
+pub mod mailbox;
 mod migrate;
+pub mod outbox;
 
 pub use db::{Conn, Db, Row, Val};
 pub use migrate::LATEST;
