@@ -3,6 +3,7 @@
 //! Rooms, from the ground up: [`security`] (clock, random, hashing, sealing), [`storage`] (every SQL statement).
 //! Nothing here knows the rules of accounts, and nothing here knows an HTTP server.
 
+pub mod delivery;
 pub mod outbound;
 pub mod security;
 pub mod storage;
