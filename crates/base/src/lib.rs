@@ -4,6 +4,8 @@
 //! Nothing here knows the rules of accounts, and nothing here knows an HTTP server.
 
 pub mod config;
+pub mod delivery;
+pub mod outbound;
 pub mod ratelimit;
 pub mod security;
 pub mod storage;

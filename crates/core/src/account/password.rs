@@ -56,7 +56,7 @@ async fn breached(ctx: &Ctx, password: &Password) -> Outcome<bool> {
     let Some(base) = ctx.config.passwords.pwned_range_url.as_deref() else { return Ok(false) };
     let (prefix, suffix) = hashing::range_of(password);
     let url = format!("{}/{}", base.trim_end_matches('/'), prefix.as_str());
-    let body = ctx.outbound.get_text_configured(&url).await?;
+    let body = ctx.outbound.configured(&url)?.get_text(&[("Add-Padding", "true")]).await?.success()?;
     Ok(hashing::appears(&body, &suffix, 1))
 }
 

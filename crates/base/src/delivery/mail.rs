@@ -1,0 +1,118 @@
+//! The mails that there are.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::security::Millis;
+
+/// A mail to one recipient.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Mail {
+    /// The address, as stored.
+    pub to: String,
+    /// What it says.
+    pub kind: MailKind,
+}
+
+/// What a mail says. Prints its name only: the rest are secrets and addresses.
+#[derive(Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields say what they are; templates know them by these names")]
+pub enum MailKind {
+    /// Prove this address by following a link.
+    VerifyEmailLink { url: String, signup: bool },
+    /// Prove this address by typing a code.
+    VerifyEmailCode { code: String, signup: bool },
+    /// Log in by typing a code.
+    LoginCode { code: String },
+    /// Choose a new password by following a link; names the account, should that be forgotten too.
+    PasswordResetLink { url: String, username: Option<String> },
+    /// Choose a new password by typing a code.
+    PasswordResetCode { code: String },
+    /// Somebody tried to enter an account that is not there.
+    UnknownAccount { signup_url: Option<String> },
+    /// Somebody tried to sign up with an address that has an account. The built-in templates leave `signup_url` out.
+    AccountAlreadyExists { signup_url: Option<String>, password_reset_url: Option<String> },
+    /// The account's address is another one now.
+    EmailChanged { from: String, to: String, notice: Notice },
+    /// An address was removed from the account.
+    EmailDeleted { email: String, notice: Notice },
+    /// The password was changed.
+    PasswordChanged(Notice),
+    /// An account without a password has one now.
+    PasswordSet(Notice),
+    /// The password was reset.
+    PasswordReset(Notice),
+}
+
+/// Whence something was done to an account.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Notice {
+    /// When.
+    pub at: Millis,
+    /// From which address.
+    pub ip: String,
+    /// With which program, as it calls itself. Never mailed as it stands: whoever did it chose these words.
+    pub user_agent: String,
+}
+
+impl MailKind {
+    /// The name of this kind's templates.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyEmailLink { .. } => "verify_email_link",
+            Self::VerifyEmailCode { .. } => "verify_email_code",
+            Self::LoginCode { .. } => "login_code",
+            Self::PasswordResetLink { .. } => "password_reset_link",
+            Self::PasswordResetCode { .. } => "password_reset_code",
+            Self::UnknownAccount { .. } => "unknown_account",
+            Self::AccountAlreadyExists { .. } => "account_already_exists",
+            Self::EmailChanged { .. } => "email_changed",
+            Self::EmailDeleted { .. } => "email_deleted",
+            Self::PasswordChanged(_) => "password_changed",
+            Self::PasswordSet(_) => "password_set",
+            Self::PasswordReset(_) => "password_reset",
+        }
+    }
+
+    /// The code to type, if it carries one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::VerifyEmailCode { code, .. }
+            | Self::LoginCode { code }
+            | Self::PasswordResetCode { code } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The link to follow, if it carries one.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        match self {
+            Self::VerifyEmailLink { url, .. } | Self::PasswordResetLink { url, .. } => Some(url),
+            Self::UnknownAccount { signup_url } => signup_url.as_deref(),
+            Self::AccountAlreadyExists { password_reset_url, .. } => password_reset_url.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mail({:?})", self.kind)
+    }
+}
+
+impl fmt::Debug for MailKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notice(…)")
+    }
+}
