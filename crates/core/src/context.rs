@@ -113,6 +113,19 @@ impl Ctx {
         usage.map(drop).ok_or(Refusal::Limited)
     }
 
+    /// The same, for a user who is not logged in yet.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if the limit is used up.
+    pub async fn limit_user(&self, visit: &Visit, action: Action, user: i64) -> Outcome<()> {
+        let subject = Subject { ip: &visit.network, user: Some(user), key: None };
+        let mut tx = self.db.write().await?;
+        let rates = self.config.account.rate_limits.rates(action);
+        let usage = ratelimit::take(&mut tx, action.name(), rates, subject, visit.now).await?;
+        tx.commit().await?;
+        usage.map(drop).ok_or(Refusal::Limited)
+    }
+
     /// Queues a mail, inside the transaction that is its reason.
     ///
     /// # Errors

@@ -140,6 +140,8 @@ problems! {
     invalid_password_reset = "invalid_password_reset", "This password reset key is not valid, or has expired.";
     /// No number in international form.
     invalid_phone = "invalid_phone", "Please enter a phone number with its country code, such as +1 for the US.";
+    /// No JSON object, too long, or too deep.
+    malformed = "malformed", "The body must be one JSON object of moderate size.";
     /// NUL characters.
     null_characters_not_allowed = "null_characters_not_allowed", "NUL characters are not allowed.";
     /// A password that others have lost.

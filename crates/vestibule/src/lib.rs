@@ -1,1 +1,20 @@
-//! TODO
+//! Vestibule as a library: a router that answers the API, for an axum application to mount or a server to serve.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = vestibule::Config::from_toml("server.secret_key = 'thirty-two characters or more, at random'")?;
+//! let vestibule = vestibule::Vestibule::builder(config).build().await?;
+//! let application: axum::Router = axum::Router::new().merge(vestibule.router());
+//! # drop(application);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The client's address is taken from the request extension [`axum::extract::ConnectInfo`].
+
+mod builder;
+mod http;
+
+pub use builder::{BuildError, Builder, Vestibule};
+pub use vestibule_base::config::Config;
+pub use vestibule_core::account::admin;

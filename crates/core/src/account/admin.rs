@@ -107,9 +107,10 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
             return Err(if matches!(error, StorageError::Taken) { AdminError::Taken("email address") } else { error.into() });
         }
     }
-    let summary = summary(&mut tx, required(users::find(&mut tx, id).await?, "just made")?).await?;
+    let user = required(users::find(&mut tx, id).await?, "just made")?;
+    let made = summary(&mut tx, user).await?;
     tx.commit().await?;
-    Ok(summary)
+    Ok(made)
 }
 
 /// Users with ids above `after`, in order, `limit` at most.

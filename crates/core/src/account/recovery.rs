@@ -100,6 +100,17 @@ pub async fn awaited(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Process>> {
     process::awaited(ctx, visit, Kind::PasswordReset).await?.map(Some).ok_or(Refusal::Conflict)
 }
 
+/// Counts an attempt without a key against the process that is awaited, if any.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn reject(ctx: &Ctx, visit: &Visit, awaited: Option<&Process>) -> Outcome<()> {
+    match awaited {
+        Some(process) => process::reject(ctx, visit, Kind::PasswordReset, process).await,
+        None => Ok(()),
+    }
+}
+
 /// Looks at a key, without spending it. A wrong code counts as an attempt.
 ///
 /// # Errors

@@ -42,6 +42,14 @@ pub async fn text(
     Ok(ctx.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
 }
 
+/// Counts an attempt without a code.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn reject(ctx: &Ctx, visit: &Visit, awaited: &Process) -> Outcome<()> {
+    process::reject(ctx, visit, Kind::VerifyPhone, awaited).await
+}
+
 /// Tries the code that this session awaits; gives the process to spend.
 ///
 /// # Errors

@@ -219,6 +219,17 @@ pub async fn end(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     Ok(())
 }
 
+/// Looks up the primary address of whoever is logged in again, after it may have changed.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn refresh_email(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
+    if let Session::User(current) = &mut visit.session {
+        current.email = crate::account::primary_email(tx, current.user.id).await?;
+    }
+    Ok(())
+}
+
 /// Adds a record to the session of the user.
 ///
 /// # Errors

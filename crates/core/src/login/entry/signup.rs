@@ -4,7 +4,7 @@ use crate::account::signup::{self, NewAccount, Verdict};
 use crate::account::EmailAddress;
 use crate::context::{Ctx, Visit};
 use crate::login::pipeline::{self, Login, State};
-use crate::refusal::{Outcome, Refusal};
+use crate::refusal::{Outcome, Problem, Refusal};
 
 /// How often a signup is tried again when somebody else was faster with the same name or address.
 const TRIES: u32 = 3;
@@ -18,12 +18,12 @@ pub struct Signup {
     pub by_robot: bool,
 }
 
-/// Signs up. An account that exists already answers as if it were new where enumeration is prevented.
+/// Signs up; `problems` are those that reading the input has found. An account that exists already answers as if it were new where enumeration is prevented.
 ///
 /// # Errors
 /// [`Refusal::Invalid`]; [`Refusal::Conflict`] if somebody is logged in; [`Refusal::Forbidden`] if signup is closed.
-pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup) -> Outcome<()> {
-    let (_, problems) = signup::judge(ctx, &new.account).await?;
+pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Vec<Problem>) -> Outcome<()> {
+    problems.extend(signup::judge(ctx, &new.account).await?.1);
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems));
     }

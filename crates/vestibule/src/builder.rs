@@ -1,0 +1,237 @@
+//! Putting the house together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use vestibule_base::config::{Config, SmtpTls};
+use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, TlsMode, Transport};
+use vestibule_base::outbound::{Outbound, OutboundError};
+use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
+use vestibule_base::security::{Clock, Keyring, SystemClock};
+use vestibule_base::storage::{Db, StorageError, limits, links, sessions};
+use vestibule_core::Ctx;
+use vestibule_core::account::admin::{self, AdminError, NewUser, UserSummary};
+
+use crate::http;
+
+/// How often what has expired is cleared away, and how much of it at a time.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_AT_ONCE: i64 = 500;
+
+/// A running Vestibule. Clones are one.
+#[derive(Debug, Clone)]
+pub struct Vestibule {
+    ctx: Arc<Ctx>,
+}
+
+/// Why it cannot start. One line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No secret key.
+    #[error("server.secret_key: not set; put at least 32 random characters there")]
+    NoSecretKey,
+    /// The database.
+    #[error("database: {0}")]
+    Storage(#[from] StorageError),
+    /// Messages.
+    #[error("{0}")]
+    Delivery(#[from] DeliveryError),
+    /// Password hashing.
+    #[error("passwords.argon2: {0}")]
+    Passwords(#[from] PoolError),
+    /// The HTTP client.
+    #[error("{0}")]
+    Outbound(#[from] OutboundError),
+}
+
+/// Makes a [`Vestibule`].
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    clock: Arc<dyn Clock>,
+}
+
+impl Vestibule {
+    /// Begins with settings.
+    #[must_use]
+    pub fn builder(config: Config) -> Builder {
+        Builder { config, clock: Arc::new(SystemClock) }
+    }
+
+    /// The API and all else that is served to the public.
+    #[must_use]
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.ctx))
+    }
+
+    /// Sends what is queued and clears away what has expired, until `stop` says true.
+    pub async fn background(&self, stop: watch::Receiver<bool>) {
+        let ctx = &self.ctx;
+        let delivering = ctx.delivery.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
+        let sweeping = self.sweep(stop);
+        tokio::join!(delivering, sweeping);
+    }
+
+    /// Sends what is queued, now.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the queue cannot be read.
+    pub async fn deliver_now(&self) -> Result<usize, StorageError> {
+        self.ctx.delivery.deliver_due(&self.ctx.db, self.ctx.clock.now()).await
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.ctx.db
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`AdminError`]; so for all below.
+    pub async fn create_user(&self, new: NewUser) -> Result<UserSummary, AdminError> {
+        admin::create(&self.ctx, new).await
+    }
+
+    /// Users with ids above `after`, in order, `limit` at most.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn list_users(&self, after: i64, limit: i64) -> Result<Vec<UserSummary>, AdminError> {
+        admin::list(&self.ctx, after, limit).await
+    }
+
+    /// The user with this id, address or name.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn find_user(&self, who: &str) -> Result<UserSummary, AdminError> {
+        admin::find(&self.ctx, who).await
+    }
+
+    /// Gives a user another password, and ends their sessions.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn set_password(
+        &self,
+        id: i64,
+        password: &vestibule_base::security::password::Password,
+    ) -> Result<(), AdminError> {
+        admin::set_password(&self.ctx, id, password).await
+    }
+
+    /// Lets a user log in, or no longer; their sessions end at once.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn set_active(&self, id: i64, active: bool) -> Result<(), AdminError> {
+        admin::set_active(&self.ctx, id, active).await
+    }
+
+    /// Removes a user and all that is theirs.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn delete_user(&self, id: i64) -> Result<(), AdminError> {
+        admin::delete(&self.ctx, id).await
+    }
+
+    async fn sweep(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.sweep_once().await {
+                tracing::warn!(%error, "what has expired could not be cleared away");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+                changed = stop.wait_for(|stop| *stop) => { drop(changed); return; }
+            }
+        }
+    }
+
+    /// Small transactions, so that nobody waits long for one.
+    async fn sweep_once(&self) -> Result<(), StorageError> {
+        let now = self.ctx.clock.now();
+        loop {
+            let mut tx = self.ctx.db.write().await?;
+            let mut gone = sessions::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += links::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            tx.commit().await?;
+            if gone == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Builder {
+    /// Takes the time from `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the database, brings its schema up to date, and puts everything together.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn build(self) -> Result<Vestibule, BuildError> {
+        let config = self.config;
+        let secret = config.server.secret_key.as_ref().ok_or(BuildError::NoSecretKey)?;
+        let fallbacks: Vec<&str> =
+            config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
+        let keyring = Keyring::new(secret.expose_secret(), &fallbacks);
+        let db = Db::open(config.database_url().expose_secret(), config.database.max_connections).await?;
+        db.migrate().await?;
+        let delivery = Delivery::new(delivery_settings(&config), keyring.clone())?;
+        let argon2 = &config.passwords.argon2;
+        let params = Argon2Params {
+            memory_kib: argon2.memory_kib,
+            iterations: argon2.iterations,
+            parallelism: argon2.parallelism,
+        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = config.server.hash_workers.map_or(cores, |workers| workers as usize);
+        let hashes = HashPool::new(params, workers, config.server.hash_queue as usize)?;
+        let outbound = Outbound::new()?;
+        let ctx = Ctx { config, clock: self.clock, keyring, db, delivery, hashes, outbound };
+        Ok(Vestibule { ctx: Arc::new(ctx) })
+    }
+}
+
+fn delivery_settings(config: &Config) -> Settings {
+    let email = &config.email;
+    let transport = match &email.host {
+        None => Transport::Mailbox,
+        Some(host) => Transport::Smtp {
+            host: host.clone(),
+            port: email.port(),
+            username: email.username.clone(),
+            password: email.password.clone().unwrap_or_default(),
+            tls: match email.tls() {
+                SmtpTls::None => TlsMode::None,
+                SmtpTls::StartTls => TlsMode::StartTls,
+                SmtpTls::Tls => TlsMode::Tls,
+            },
+            timeout_s: u64::try_from(email.timeout).unwrap_or(10),
+        },
+    };
+    let webhook = |url: &String| SmsWebhook { url: url.clone(), secret: config.sms.secret.clone() };
+    Settings {
+        transport,
+        from_email: email.from_email.clone(),
+        subject_prefix: email.subject_prefix.clone(),
+        template_dir: email.template_dir.clone(),
+        sms: config.sms.webhook_url.as_ref().map(webhook),
+        site_name: site_name(&config.server.public_url),
+    }
+}
+
+fn site_name(public_url: &str) -> String {
+    url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,125 @@
+//! From what a handler gives to what is sent: the only place where refusals become statuses.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+use vestibule_core::context::Change;
+use vestibule_core::login::flows;
+use vestibule_core::{Ctx, Outcome, Refusal, Visit};
+
+use super::envelope::{self, Envelope, Meta, Wrong};
+use super::view;
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A body that never changes.
+    Written(Bytes),
+    /// An envelope.
+    Envelope { status: StatusCode, data: Option<Value>, meta: Meta<'static> },
+}
+
+impl Answer {
+    /// A status and nothing else.
+    pub(super) fn status(status: StatusCode) -> Self {
+        Self::Envelope { status, data: None, meta: Meta::default() }
+    }
+
+    /// 200 with data.
+    pub(super) fn data(data: Value) -> Self {
+        Self::Envelope { status: StatusCode::OK, data: Some(data), meta: Meta::default() }
+    }
+
+    /// Who is logged in (200), or what one may do to be (401).
+    pub(super) async fn authentication(ctx: &Ctx, visit: &Visit) -> Outcome<Self> {
+        let Some(current) = visit.session.user() else { return unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await };
+        let data = json!({
+            "user": view::user(&current.user, current.email.as_deref()),
+            "methods": view::records(&current.records),
+        });
+        let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
+        Ok(Self::Envelope { status: StatusCode::OK, data: Some(data), meta })
+    }
+
+    /// The answer in bytes; an app finds its new session token in `meta`.
+    pub(super) fn into_response(self, token: Option<&str>) -> Response<Body> {
+        match self {
+            Self::Written(bytes) => envelope::json(StatusCode::OK, bytes),
+            Self::Envelope { status, data, meta } => {
+                let meta = Meta { session_token: token, ..meta };
+                let meta = (meta != Meta::default()).then_some(meta);
+                write(status, &Envelope { status: status.as_u16(), data: data.as_ref(), meta, errors: &[] })
+            }
+        }
+    }
+}
+
+async fn unauthenticated(ctx: &Ctx, visit: &Visit, status: StatusCode) -> Outcome<Answer> {
+    let data = json!({ "flows": flows::now(ctx, visit).await? });
+    let meta = Meta { is_authenticated: Some(false), ..Meta::default() };
+    Ok(Answer::Envelope { status, data: Some(data), meta })
+}
+
+/// Every refusal has its status here.
+pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Response<Body> {
+    let answer = match refusal {
+        Refusal::Invalid(problems) => return invalid(problems.into_iter().map(Wrong::from).collect()),
+        Refusal::Unauthenticated => unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await,
+        Refusal::Gone => unauthenticated(ctx, visit, StatusCode::GONE).await,
+        Refusal::Reauthenticate => reauthenticate(ctx, visit).await,
+        Refusal::Forbidden => Ok(Answer::status(StatusCode::FORBIDDEN)),
+        Refusal::NotFound => Ok(Answer::status(StatusCode::NOT_FOUND)),
+        Refusal::Conflict => Ok(Answer::status(StatusCode::CONFLICT)),
+        Refusal::Limited => Ok(Answer::status(StatusCode::TOO_MANY_REQUESTS)),
+        Refusal::Fault(fault) => Err(Refusal::Fault(fault)),
+    };
+    match answer {
+        Ok(answer) => {
+            let token = match (&visit.client, &visit.change) {
+                (vestibule_base::config::ClientKind::App, Change::Issued(token)) => Some(token.expose()),
+                _ => None,
+            };
+            answer.into_response(token)
+        }
+        Err(refusal) => fault(&refusal),
+    }
+}
+
+async fn reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Answer> {
+    let current = visit.current()?;
+    let data = json!({
+        "user": view::user(&current.user, current.email.as_deref()),
+        "methods": view::records(&current.records),
+        "flows": flows::now(ctx, visit).await?,
+    });
+    let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
+    Ok(Answer::Envelope { status: StatusCode::UNAUTHORIZED, data: Some(data), meta })
+}
+
+/// What the caller did wrong.
+pub(super) fn invalid(errors: Vec<Wrong>) -> Response<Body> {
+    write(StatusCode::BAD_REQUEST, &Envelope { status: 400, data: None, meta: None, errors: &errors })
+}
+
+/// What we could not do; the log says why.
+fn fault(refusal: &Refusal) -> Response<Body> {
+    let passes = matches!(refusal, Refusal::Fault(fault) if fault.passes());
+    if !passes {
+        tracing::error!(error = %refusal, "request failed");
+        return envelope::bare(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    tracing::warn!(error = %refusal, "request refused for now");
+    let mut response = envelope::bare(StatusCode::SERVICE_UNAVAILABLE);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn write(status: StatusCode, envelope: &Envelope<'_>) -> Response<Body> {
+    match serde_json::to_vec(envelope) {
+        Ok(body) => envelope::json(status, body),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            envelope::bare(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}

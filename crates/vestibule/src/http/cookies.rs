@@ -1,0 +1,140 @@
+//! Cookies: reading them, and how ours are written (RFC 6265).
+
+use axum::http::{HeaderMap, header};
+use vestibule_base::config::{Config, SameSite};
+use vestibule_base::security::Token;
+
+/// The value of a cookie. Of several with the same name the last counts, as in Django.
+pub(super) fn find(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value.trim_matches('"').to_owned())
+        .last()
+}
+
+/// How our cookies are written.
+#[derive(Debug)]
+pub(super) struct Cookies {
+    session: Form,
+    csrf: Form,
+}
+
+#[derive(Debug)]
+struct Form {
+    name: String,
+    /// Everything behind the value.
+    attributes: String,
+    max_age: Option<i64>,
+}
+
+impl Cookies {
+    pub(super) fn new(config: &Config) -> Self {
+        let (session, csrf) = (&config.session, &config.csrf);
+        // `session_remember = false`: the browser forgets the cookie when it is closed.
+        let remembered = config.account.session_remember != Some(false);
+        Self {
+            session: Form {
+                name: session.cookie_name.clone(),
+                attributes: attributes(
+                    &session.cookie_path,
+                    session.cookie_domain.as_deref(),
+                    session.cookie_samesite,
+                    config.session_cookie_secure(),
+                    session.cookie_httponly,
+                ),
+                max_age: remembered.then_some(session.cookie_age),
+            },
+            csrf: Form {
+                name: csrf.cookie_name.clone(),
+                attributes: attributes(
+                    &csrf.cookie_path,
+                    csrf.cookie_domain.as_deref(),
+                    csrf.cookie_samesite,
+                    config.csrf_cookie_secure(),
+                    false,
+                ),
+                max_age: Some(csrf.cookie_age),
+            },
+        }
+    }
+
+    pub(super) fn session(&self, token: &Token) -> String {
+        self.session.write(token.expose(), self.session.max_age)
+    }
+
+    pub(super) fn no_session(&self) -> String {
+        self.session.write("", Some(0))
+    }
+
+    pub(super) fn csrf(&self, secret: &str) -> String {
+        self.csrf.write(secret, self.csrf.max_age)
+    }
+}
+
+impl Form {
+    fn write(&self, value: &str, max_age: Option<i64>) -> String {
+        let lifetime = match max_age {
+            None => String::new(),
+            // Old browsers know only the date.
+            Some(0) => "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT".to_owned(),
+            Some(seconds) => format!("; Max-Age={seconds}"),
+        };
+        format!("{}={value}{lifetime}{}", self.name, self.attributes)
+    }
+}
+
+fn attributes(path: &str, domain: Option<&str>, samesite: SameSite, secure: bool, http_only: bool) -> String {
+    let mut out = format!("; Path={path}; SameSite={}", samesite.name());
+    if let Some(domain) = domain {
+        out.push_str("; Domain=");
+        out.push_str(domain);
+    }
+    if secure {
+        out.push_str("; Secure");
+    }
+    if http_only {
+        out.push_str("; HttpOnly");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn s3_session_cookies_are_kept_from_scripts_and_plain_http() {
+        let config = Config::from_toml("server.public_url = 'https://auth.example.org'\nemail.host = 'localhost'").unwrap();
+        let cookies = Cookies::new(&config);
+        let session = cookies.session(&Token::generate().unwrap());
+        assert!(session.ends_with("; Max-Age=1209600; Path=/; SameSite=Lax; Secure; HttpOnly"), "{session}");
+        let csrf = cookies.csrf("secret");
+        assert_eq!(csrf, "csrftoken=secret; Max-Age=31449600; Path=/; SameSite=Lax; Secure");
+        assert!(cookies.no_session().starts_with("sessionid=; Max-Age=0; Expires="));
+    }
+
+    #[test]
+    fn the_last_of_several_counts() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, "a=1; sessionid=first; b=2".parse().unwrap());
+        headers.append(header::COOKIE, "sessionid=\"last\"; sessionidx=3".parse().unwrap());
+        assert_eq!(find(&headers, "sessionid").as_deref(), Some("last"));
+        assert_eq!(find(&headers, "nothing"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(line in prop::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(value) = axum::http::HeaderValue::from_bytes(&line) {
+                let headers = HeaderMap::from_iter([(header::COOKIE, value)]);
+                let _ = find(&headers, "sessionid");
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The JSON around every answer.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use vestibule_core::Problem;
+
+/// `status`, `data`, `meta`, `errors`.
+#[derive(Debug, Serialize)]
+pub(super) struct Envelope<'a> {
+    pub(super) status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) meta: Option<Meta<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) errors: &'a [Wrong],
+}
+
+/// What is known beside the data.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Meta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_authenticated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) is_authenticating: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session_token: Option<&'a str>,
+}
+
+/// A [`Problem`] as it is written.
+#[derive(Debug, Serialize)]
+pub(super) struct Wrong {
+    message: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<&'static str>,
+}
+
+impl From<Problem> for Wrong {
+    fn from(problem: Problem) -> Self {
+        Self { message: problem.message.into_owned(), code: problem.code, param: problem.param }
+    }
+}
+
+/// An answer with a body that is written already.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer that says no more than its status.
+pub(super) fn bare(status: StatusCode) -> Response<Body> {
+    json(status, format!("{{\"status\":{}}}", status.as_u16()))
+}
+
+pub(super) async fn not_found() -> Response<Body> {
+    bare(StatusCode::NOT_FOUND)
+}
+
+pub(super) async fn method_not_allowed() -> Response<Body> {
+    bare(StatusCode::METHOD_NOT_ALLOWED)
+}

@@ -1,0 +1,117 @@
+//! From a body to typed fields. Everything that is wrong is gathered, and told at once.
+
+use serde_json::{Map, Value};
+use vestibule_base::security::password::Password;
+use vestibule_core::account::{EmailAddress, PhoneNumber};
+use vestibule_core::{Outcome, Problem, Refusal};
+
+/// The fields of a body.
+#[derive(Debug)]
+pub(super) struct Form {
+    members: Map<String, Value>,
+    problems: Vec<Problem>,
+}
+
+impl Form {
+    pub(super) fn new(members: Map<String, Value>) -> Self {
+        Self { members, problems: Vec::new() }
+    }
+
+    /// Whether a field was sent, whatever it holds.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    /// A field that is not text.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
+    /// Notes something that is wrong.
+    pub(super) fn reject(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A line of text, without the blanks around it. Numbers count as text.
+    pub(super) fn text(&mut self, name: &'static str, required: bool) -> Option<String> {
+        let text = self.raw(name, required)?;
+        let text = text.trim();
+        if text.is_empty() {
+            if required {
+                self.reject(Problem::required().on(name));
+            }
+            return None;
+        }
+        if text.contains('\0') {
+            self.reject(Problem::null_characters_not_allowed().on(name));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A password: nothing is trimmed or altered.
+    pub(super) fn password(&mut self, name: &'static str, required: bool) -> Option<Password> {
+        let text = self.raw(name, required)?;
+        if text.is_empty() {
+            if required {
+                self.reject(Problem::required().on(name));
+            }
+            return None;
+        }
+        Password::parse(&text).map_err(|error| self.reject(Problem::from(error).on(name))).ok()
+    }
+
+    /// An email address.
+    pub(super) fn email(&mut self, name: &'static str, required: bool, longest: u32) -> Option<EmailAddress> {
+        let nul = self.members.get(name).and_then(Value::as_str).is_some_and(|text| text.contains('\0'));
+        let text = self.text(name, required);
+        let parsed = text.as_deref().map(|text| EmailAddress::parse(text, longest as usize));
+        if nul || matches!(parsed, Some(None)) {
+            self.reject(Problem::invalid_email().on(name));
+        }
+        parsed.flatten()
+    }
+
+    /// A phone number.
+    pub(super) fn phone(&mut self, name: &'static str, required: bool) -> Option<PhoneNumber> {
+        let text = self.text(name, required)?;
+        let parsed = PhoneNumber::parse(&text);
+        if parsed.is_none() {
+            self.reject(Problem::invalid_phone().on(name));
+        }
+        parsed
+    }
+
+    /// All that is wrong so far.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Ends reading.
+    pub(super) fn finish(self) -> Outcome<()> {
+        if self.problems.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.problems)) }
+    }
+
+    /// What was read, if all of it was there and nothing was wrong.
+    pub(super) fn finish_with<T>(self, read: Option<T>) -> Outcome<T> {
+        self.finish()?;
+        read.ok_or_else(|| Problem::required().into())
+    }
+
+    fn raw(&mut self, name: &'static str, required: bool) -> Option<String> {
+        match self.members.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            None | Some(Value::Null) => {
+                if required {
+                    self.reject(Problem::required().on(name));
+                }
+                None
+            }
+            Some(_) => {
+                self.reject(Problem::invalid().on(name));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! HTTP: reads a request, calls one operation, wraps the answer. Every route is on this page.
+
+mod address;
+mod answer;
+mod code;
+mod config;
+mod cookies;
+mod cors;
+mod csrf;
+mod dev_mail;
+mod door;
+mod emails;
+mod envelope;
+mod health;
+mod input;
+mod json;
+mod login;
+mod password;
+mod phones;
+mod session;
+mod sessions;
+mod signup;
+mod spec;
+mod threshold;
+mod verify;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::MethodRouter;
+use vestibule_base::config::ClientKind;
+use vestibule_core::Ctx;
+
+use door::{Door, Handler};
+
+/// Everything that is served to the public.
+pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
+    let mut router = Router::new();
+    for client in &ctx.config.headless.clients {
+        router = api(router, &ctx, *client);
+    }
+    if ctx.config.headless.serve_specification {
+        router = router.merge(spec::routes(&ctx.config.headless.path_prefix));
+    }
+    if ctx.config.email.is_development() {
+        router = router.merge(dev_mail::routes(&ctx));
+    }
+    let threshold = threshold::Threshold::new(&ctx.config);
+    router
+        .fallback(envelope::not_found)
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(Arc::new(threshold), threshold::pass))
+        .merge(health::routes(ctx))
+}
+
+fn api(router: Router, ctx: &Arc<Ctx>, client: ClientKind) -> Router {
+    let door = Arc::new(Door::new(Arc::clone(ctx), client));
+    let mut routes = Routes { router, door };
+    routes.at("/config", &[("GET", config::get)]);
+    routes.at("/auth/session", &[("GET", session::get), ("DELETE", session::delete)]);
+    routes.at("/auth/sessions", &[("GET", sessions::get), ("DELETE", sessions::delete)]);
+    routes.at("/auth/login", &[("POST", login::post)]);
+    routes.at("/auth/reauthenticate", &[("POST", login::reauthenticate)]);
+    routes.at("/auth/signup", &[("POST", signup::post)]);
+    routes.at("/auth/email/verify", &[("GET", verify::look), ("POST", verify::email)]);
+    routes.at("/auth/email/verify/resend", &[("POST", verify::resend_email)]);
+    routes.at("/auth/phone/verify", &[("POST", verify::phone)]);
+    routes.at("/auth/phone/verify/resend", &[("POST", verify::resend_phone)]);
+    routes.at("/auth/password/request", &[("POST", password::request)]);
+    routes.at("/auth/password/reset", &[("GET", password::look), ("POST", password::reset)]);
+    routes.at("/auth/code/confirm", &[("POST", code::confirm)]);
+    if ctx.config.account.login_by_code_enabled {
+        routes.at("/auth/code/request", &[("POST", code::request)]);
+        routes.at("/auth/code/resend", &[("POST", code::resend)]);
+    }
+    routes.at(
+        "/account/email",
+        &[
+            ("GET", emails::get),
+            ("POST", emails::post),
+            ("PUT", emails::put),
+            ("PATCH", emails::patch),
+            ("DELETE", emails::delete),
+        ],
+    );
+    routes.at("/account/phone", &[("GET", phones::get), ("POST", phones::post)]);
+    routes.at("/account/password/change", &[("POST", password::change)]);
+    routes.router
+}
+
+/// The routes of one kind of client.
+struct Routes {
+    router: Router,
+    door: Arc<Door>,
+}
+
+impl Routes {
+    fn at(&mut self, path: &str, methods: &[(&str, Handler)]) {
+        let mut route = MethodRouter::new();
+        for &(method, handler) in methods {
+            let door = Arc::clone(&self.door);
+            let serve = move |request| Door::serve(Arc::clone(&door), handler, request);
+            route = match method {
+                "GET" => route.get(serve),
+                "POST" => route.post(serve),
+                "PUT" => route.put(serve),
+                "PATCH" => route.patch(serve),
+                _ => route.delete(serve),
+            };
+        }
+        let path = format!("{}{path}", self.door.base());
+        self.router = std::mem::take(&mut self.router).route(&path, route);
+    }
+}

@@ -1,0 +1,44 @@
+//! `account/phone`: the number of whoever is logged in, or of a signup that awaits its code.
+
+use axum::http::StatusCode;
+use serde_json::json;
+use vestibule_base::config::Action;
+use vestibule_core::account::{PhoneNumber, phones};
+use vestibule_core::Outcome;
+
+use super::answer::Answer;
+use super::door::{Call, Reply};
+use super::envelope::Meta;
+
+pub(super) fn get(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        let found = phones::get(&call.ctx, &call.visit).await?;
+        let shape = found.into_iter().map(|row| json!({ "phone": row.phone, "verified": row.verified }));
+        Ok(Answer::data(shape.collect()))
+    })
+}
+
+pub(super) fn post(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        let phone = if call.visit.session.user().is_some() {
+            call.limit(Action::ChangePhone).await?;
+            let phone = number(call)?;
+            phones::change(&call.ctx, &mut call.visit, &phone).await?;
+            phone
+        } else {
+            let (process, user) = phones::changeable(&call.ctx, &call.visit).await?;
+            call.ctx.limit_user(&call.visit, Action::ChangePhone, user.id).await?;
+            let phone = number(call)?;
+            phones::change_pending(&call.ctx, &mut call.visit, process, &user, &phone).await?;
+            phone
+        };
+        let data = json!([{ "phone": phone.as_str(), "verified": false }]);
+        Ok(Answer::Envelope { status: StatusCode::ACCEPTED, data: Some(data), meta: Meta::default() })
+    })
+}
+
+fn number(call: &Call) -> Outcome<PhoneNumber> {
+    let mut form = call.form()?;
+    let phone = form.phone("phone", true);
+    form.finish_with(phone)
+}

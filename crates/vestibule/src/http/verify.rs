@@ -1,0 +1,74 @@
+//! `auth/email/verify` and `auth/phone/verify`: proving an address or a number.
+
+use axum::http::StatusCode;
+use serde_json::json;
+use vestibule_core::account::{primary_email, verify_email, verify_phone};
+use vestibule_core::login::entry::verification;
+use vestibule_core::Problem;
+
+use super::answer::Answer;
+use super::door::{Call, Reply};
+use super::envelope::Meta;
+use super::view;
+
+pub(super) fn look(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        let waiting = verification::email_stage(&call.ctx, &call.visit).await?;
+        let awaited = verify_email::awaited(&call.ctx, &call.visit).await?;
+        let key = call.header("x-email-verification-key");
+        if key.is_empty() {
+            verify_email::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
+            return Err(Problem::required().on("key").into());
+        }
+        let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
+        let mut conn = call.ctx.db.read().await?;
+        let primary = primary_email(&mut conn, proof.user.id).await?;
+        let data = json!({ "email": proof.email, "user": view::user(&proof.user, primary.as_deref()) });
+        let meta = Meta { is_authenticating: Some(waiting.is_some()), ..Meta::default() };
+        Ok(Answer::Envelope { status: StatusCode::OK, data: Some(data), meta })
+    })
+}
+
+pub(super) fn email(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        let waiting = verification::email_stage(&call.ctx, &call.visit).await?;
+        let awaited = verify_email::awaited(&call.ctx, &call.visit).await?;
+        let mut form = call.form()?;
+        let key = form.text("key", true);
+        if key.is_none() {
+            verify_email::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
+        }
+        let key = form.finish_with(key)?;
+        let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
+        verification::email(&call.ctx, &mut call.visit, waiting, proof).await?;
+        call.authentication().await
+    })
+}
+
+pub(super) fn resend_email(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        verify_email::resend(&call.ctx, &mut call.visit).await?;
+        Ok(Answer::status(StatusCode::OK))
+    })
+}
+
+pub(super) fn phone(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        let awaited = verification::phone_awaited(&call.ctx, &call.visit).await?;
+        let mut form = call.form()?;
+        let code = form.text("code", true);
+        if code.is_none() {
+            verify_phone::reject(&call.ctx, &call.visit, &awaited.1).await?;
+        }
+        let code = form.finish_with(code)?;
+        verification::phone(&call.ctx, &mut call.visit, awaited, &code).await?;
+        call.authentication().await
+    })
+}
+
+pub(super) fn resend_phone(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        verify_phone::resend(&call.ctx, &mut call.visit).await?;
+        Ok(Answer::status(StatusCode::OK))
+    })
+}
