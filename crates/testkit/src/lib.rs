@@ -2,7 +2,9 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
+pub mod client;
 pub mod cluster;
 pub mod contract;
 pub mod database;
+pub mod mailbox;
 mod scratch;
