@@ -279,7 +279,6 @@ impl Reply {
     ///
     /// # Panics
     /// If it has another one; shows the answer.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert!(self.status == status, "expected {status}, got {self}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
+pub mod app;
 pub mod client;
 pub mod cluster;
 pub mod contract;
