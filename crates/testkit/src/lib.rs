@@ -1,2 +1,11 @@
-//! TODO
+//! What Vestibule's tests share: databases of their own, clients, a movable clock, the mailbox, the contract.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
+
+pub mod app;
+pub mod client;
+pub mod cluster;
 pub mod contract;
+pub mod database;
+pub mod mailbox;
+mod scratch;
