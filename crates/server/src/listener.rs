@@ -121,12 +121,7 @@ async fn connection(
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(NEXT_REQUEST)
-        .max_buf_size(BUFFER)
-        .pipeline_flush(true);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

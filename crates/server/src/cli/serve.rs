@@ -92,14 +92,18 @@ async fn bind(address: &str, setting: &'static str) -> Result<TcpListener, Serve
 fn greeting(config: &Config, bound: Option<SocketAddr>) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let url = &config.server.public_url;
-    let address = bound.map(|bound| format!(" ({bound})")).unwrap_or_default();
+    // Said only where the URL does not say it already.
+    let address = match bound {
+        Some(bound) if !url.ends_with(&format!(":{}", bound.port())) => format!("at {bound}, "),
+        _ => String::new(),
+    };
     let database = database(&config.database.url);
     let mail = if config.email.host.is_some() {
         String::new()
     } else {
         format!(", development mailbox at {url}/_dev/mail")
     };
-    format!("Vestibule {version} listening on {url}{address} ({database}{mail})")
+    format!("Vestibule {version} listening on {url} ({address}{database}{mail})")
 }
 
 /// The database for people: without user, password and parameters.
