@@ -22,8 +22,6 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long a connection may rest between two requests, the head of the next one included. Longer than the idle
 /// time of common proxies (60 s), which would otherwise meet a connection that is just being closed.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
-/// How long the requests under way may take to end once the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
 /// Bytes buffered per connection, and so the longest head of a request.
 const BUFFER: usize = 32 * 1024;
 /// Requests at once on one HTTP/2 connection.
@@ -33,9 +31,14 @@ const CONNECTIONS: usize = 8192;
 /// File descriptors left to the database, mails and logs.
 const RESERVED: usize = 128;
 
-/// Serves `router` until `stop` turns true (or its sender is gone), then lets the requests under way end, for ten
-/// seconds at most. Every request carries the peer's address as [`ConnectInfo`].
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+/// Serves `router` until `stop` turns true (or its sender is gone), then lets the requests under way end, for
+/// `patience` at most. Every request carries the peer's address as [`ConnectInfo`].
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    patience: Duration,
+) {
     let limit = connection_limit();
     let slots = Arc::new(Semaphore::new(limit));
     let builder = Arc::new(builder());
@@ -54,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch
     drop(listener);
     // All slots are free again when the last connection has ended.
     let all = u32::try_from(limit).unwrap_or(u32::MAX);
-    if tokio::time::timeout(DRAIN, slots.acquire_many(all)).await.is_err() {
+    if tokio::time::timeout(patience, slots.acquire_many(all)).await.is_err() {
         tracing::warn!(connections = limit - slots.available_permits(), "connections cut off at the stop");
     }
 }

@@ -1,87 +1,10 @@
 //! Stands in for rooms that are being built, with their shapes. Goes away when they are on main.
 
 use std::fmt;
-use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+use vestibule_base::config::Config;
 use vestibule_base::storage::StorageError;
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct ConfigError(String);
-
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub file: Option<PathBuf>,
-    pub env: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Server {
-    pub listen: String,
-    pub metrics_listen: Option<String>,
-    pub public_url: String,
-    pub secret_key: Option<String>,
-    pub data_dir: PathBuf,
-    pub log: String,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Database {
-    pub url: String,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Email {
-    pub host: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
-    pub email: Email,
-    pub server: Server,
-    pub database: Database,
-}
-
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(crate) enum Severity {
-    Error,
-    Warning,
-}
-
-pub(crate) struct Finding {
-    pub severity: Severity,
-    pub message: String,
-}
-
-impl Config {
-    pub(crate) fn load(_: Source) -> Result<Self, ConfigError> {
-        Ok(Self {
-            email: Email { host: None },
-            server: Server {
-                listen: "127.0.0.1:8000".into(),
-                metrics_listen: None,
-                public_url: "http://localhost:8000".into(),
-                secret_key: None,
-                data_dir: "vestibule-data".into(),
-                log: "info".into(),
-            },
-            database: Database { url: "sqlite://vestibule-data/vestibule.sqlite3".into() },
-        })
-    }
-}
-
-pub(crate) fn check(_: &Config) -> Vec<Finding> {
-    vec![]
-}
-
-pub(crate) mod describe {
-    pub(crate) fn default_toml() -> String {
-        String::new()
-    }
-    pub(crate) fn reference_markdown() -> String {
-        String::new()
-    }
-}
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -151,7 +74,7 @@ impl Vestibule {
 }
 impl Builder {
     pub(crate) async fn build(self) -> Result<Vestibule, BuildError> {
-        let db = vestibule_base::storage::Db::open(&self.0.database.url, 4).await?;
+        let db = vestibule_base::storage::Db::open(self.0.database_url().expose_secret(), 4).await?;
         db.migrate().await?;
         Ok(Vestibule(db))
     }

@@ -4,12 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging at `level` (a directive such as `info` or `warn,vestibule=debug`); `RUST_LOG` comes first.
-/// A directive that does not parse counts as `info`. Call once.
+/// Starts logging at `level`, unless `RUST_LOG` has directives (`warn,vestibule=debug`). Call once.
 pub(crate) fn start(level: &str) {
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(level))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only if a subscriber is set already: then there are logs, which is all that is wanted.
     let _ = if std::io::stderr().is_terminal() {

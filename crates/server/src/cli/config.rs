@@ -1,10 +1,10 @@
 //! `vestibule config`: checks and shows settings. Touches neither database nor data folder.
 
 use clap::Subcommand;
+use vestibule_base::config::{Severity, check, default_toml, reference_markdown};
 
-use super::{Failure, Settings};
+use super::{Failure, Settings, placed};
 use crate::output;
-use crate::seam::{Severity, check, describe};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -20,26 +20,27 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(settings) => report(&settings)?,
-        Command::Default => output::text(&describe::default_toml()),
-        Command::Reference => output::text(&describe::reference_markdown()),
+        Command::Default => output::text(&default_toml()),
+        Command::Reference => output::text(&reference_markdown()),
     }
     Ok(())
 }
 
 fn report(settings: &Settings) -> Result<(), Failure> {
-    let findings = check(&settings.load()?);
+    let (source, config) = settings.load()?;
+    let findings = check(&config);
     for finding in &findings {
         let word = match finding.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        output::line(format_args!("{word}: {}", finding.message));
+        output::line(format_args!("{word}: {}", placed(finding, &source)));
     }
     match findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => {
             output::line("The configuration is good.");
             Ok(())
         }
-        errors => Err(Failure::Findings(errors)),
+        errors => Err(Failure::Checked(errors)),
     }
 }

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, check};
 use vestibule_base::storage::StorageError;
 
 use crate::output;
-use crate::seam::{AdminError, BuildError, Config, ConfigError, Source};
+use crate::seam::{AdminError, BuildError};
 use crate::secrets::{self, SecretsError};
 
 /// A headless authentication server.
@@ -62,8 +63,10 @@ enum Failure {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error("{first}{}", more(*others))]
+    Findings { first: String, others: usize },
     #[error("the configuration has {0} error(s)")]
-    Findings(usize),
+    Checked(usize),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot read the password from standard input: {0}")]
@@ -92,25 +95,50 @@ pub(crate) fn run() -> ExitCode {
 }
 
 impl Settings {
-    /// The settings of the file and the environment.
-    fn load(&self) -> Result<Config, Failure> {
+    /// The settings of the file and the environment, and where they stand.
+    fn load(&self) -> Result<(Source, Config), Failure> {
         let beside = PathBuf::from("vestibule.toml");
         let file = self.config.clone().or_else(|| beside.exists().then_some(beside));
         let env = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Config::load(Source { file, env })?)
+        let source = Source { file, env };
+        Ok((source.clone(), Config::load(source)?))
     }
 
-    /// The settings, with the data folder and the secret key made where they were not given.
+    /// Settings that can be worked with: checked, doubts logged, the data folder and the secret key made where they
+    /// were not given.
     fn prepare(&self) -> Result<Config, Failure> {
-        let mut config = self.load()?;
+        let (source, mut config) = self.load()?;
+        let findings = check(&config);
+        let (errors, doubts): (Vec<_>, Vec<_>) =
+            findings.iter().partition(|finding| finding.severity == Severity::Error);
+        if let Some((first, others)) = errors.split_first() {
+            return Err(Failure::Findings { first: placed(first, &source), others: others.len() });
+        }
+        for doubt in doubts {
+            tracing::warn!("{}", placed(doubt, &source));
+        }
         if config.server.secret_key.is_none() {
             secrets::make_folder(&config.server.data_dir)?;
-            config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?);
+            config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?.into());
+        } else if config.database.url.is_none() {
+            secrets::make_folder(&config.server.data_dir)?;
         }
         Ok(config)
     }
+}
+
+/// What was found, after the line or variable that it was found in.
+fn placed(finding: &Finding, source: &Source) -> String {
+    match source.place(finding.setting) {
+        Some(place) => format!("{place}: {}", finding.message),
+        None => finding.message.clone(),
+    }
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more: see vestibule config check)") }
 }
 
 fn blocking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

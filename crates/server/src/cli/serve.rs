@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use vestibule_base::config::Config;
 
 use super::{Failure, Settings};
-use crate::seam::{Config, Vestibule};
+use crate::seam::Vestibule;
 use crate::{listener, metrics, output, telemetry};
 
 /// Why it does not serve.
@@ -22,14 +25,15 @@ pub(super) enum ServeError {
 }
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
+    telemetry::start("info");
     let config = settings.prepare()?;
-    telemetry::start(&config.server.log);
     // First, so that a second instance on the same port has not touched the database.
     let public = bind(&config.server.listen, "server.listen").await?;
     let private = match &config.server.metrics_listen {
         Some(address) => Some(bind(address, "server.metrics_listen").await?),
         None => None,
     };
+    let patience = Duration::from_secs(u64::try_from(config.server.shutdown_timeout).unwrap_or_default());
     let greeting = greeting(&config, public.local_addr().ok());
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
@@ -44,9 +48,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     if let Some(private) = private {
         let (measured, numbers) = metrics::measure(router);
         router = measured;
-        servers.spawn(listener::serve(private, numbers, stopping.clone()));
+        servers.spawn(listener::serve(private, numbers, stopping.clone(), patience));
     }
-    servers.spawn(listener::serve(public, router, stopping));
+    servers.spawn(listener::serve(public, router, stopping, patience));
     output::line(greeting);
 
     let result = tokio::select! {
@@ -64,9 +68,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         }
         vestibule.close().await;
     };
+    // Only the key of a person counts as asking twice: supervisors send SIGTERM to the process and to its group.
     tokio::select! {
         () = leaving => {}
-        signal = signals.next() => tracing::warn!(signal, "stopped at once, as asked twice"),
+        _ = tokio::signal::ctrl_c() => tracing::warn!("stopped at once, as asked again"),
     }
     result
 }
@@ -97,11 +102,11 @@ fn greeting(config: &Config, bound: Option<SocketAddr>) -> String {
         Some(bound) if !url.ends_with(&format!(":{}", bound.port())) => format!("at {bound}, "),
         _ => String::new(),
     };
-    let database = database(&config.database.url);
-    let mail = if config.email.host.is_some() {
-        String::new()
-    } else {
+    let database = database(config.database_url().expose_secret());
+    let mail = if config.email.is_development() {
         format!(", development mailbox at {url}/_dev/mail")
+    } else {
+        String::new()
     };
     format!("Vestibule {version} listening on {url} ({address}{database}{mail})")
 }
