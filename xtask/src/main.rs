@@ -1,1 +1,139 @@
-fn main() {}
+//! The task runner: `cargo x TASK`. Every task that people or the build machine run is here, in one command.
+
+mod conformance;
+mod postgres;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+Usage: cargo x TASK [ARGUMENTS]
+
+  run [ARGUMENTS]          serve on http://localhost:8000, optimised (arguments go to vestibule)
+  fmt                      format the code
+  lint                     formatting and clippy, warnings are errors
+  test [ARGUMENTS]         all tests (arguments go to cargo test)
+  docs [--check]           write docs/settings.md from the program; --check only compares
+  deny                     licences, sources and doubles of dependencies, with cargo-deny
+  conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
+                           other arguments go to the suite)
+  bench [ARGUMENTS]        the load benchmark
+  check                    what the build machine runs: lint, test, docs --check, deny, conformance
+";
+
+/// What a task ends with: nothing, or one line that says what went wrong.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    let outcome = match task.to_str().unwrap_or_default() {
+        "run" => cargo(&["run", "--release", "--"], &rest),
+        "fmt" => cargo(&["fmt", "--all"], &rest),
+        "lint" => lint(),
+        "test" => cargo(&["test", "--workspace"], &rest),
+        "docs" => docs(rest.iter().any(|argument| argument == "--check")),
+        "deny" => deny(),
+        "conformance" => conformance::run(&rest),
+        "bench" => {
+            cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
+        }
+        "check" => check(),
+        "" | "help" | "--help" | "-h" => {
+            say(USAGE);
+            Ok(())
+        }
+        other => Err(format!("no task {other}\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            let _ = writeln!(io::stderr(), "xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn lint() -> Outcome {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])
+}
+
+fn docs(only_compare: bool) -> Outcome {
+    let program = Command::new(cargo_program())
+        .args(["run", "--quiet", "--", "config", "reference"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if !program.status.success() {
+        return Err(String::from_utf8_lossy(&program.stderr).into_owned());
+    }
+    let path = root().join("docs/settings.md");
+    if !only_compare {
+        return std::fs::write(&path, program.stdout).map_err(|error| format!("docs/settings.md: {error}"));
+    }
+    match std::fs::read(&path) {
+        Ok(present) if present == program.stdout => Ok(()),
+        _ => Err("docs/settings.md is stale: run cargo x docs".to_owned()),
+    }
+}
+
+fn deny() -> Outcome {
+    let there = Command::new(cargo_program()).args(["deny", "--version"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        say("SKIPPED: cargo-deny is not installed, so licences and sources were not checked.\n");
+        return Ok(());
+    }
+    cargo(&["deny", "check", "bans", "licenses", "sources"], &[])?;
+    // The list of advisories lives elsewhere and may be out of reach: that is no fault of the change at hand.
+    let fetched = cargo(&["deny", "fetch", "db"], &[]);
+    if let Err(error) = fetched {
+        say(&format!("SKIPPED: advisories were not checked, their list is out of reach ({error}).\n"));
+        return Ok(());
+    }
+    cargo(&["deny", "check", "advisories"], &[])
+}
+
+fn check() -> Outcome {
+    lint()?;
+    cargo(&["test", "--workspace"], &[])?;
+    docs(true)?;
+    deny()?;
+    conformance::run(&[])
+}
+
+/// Runs cargo in the workspace; its output is the task's output.
+fn cargo(fixed: &[&str], more: &[OsString]) -> Outcome {
+    run(Command::new(cargo_program()).args(fixed).args(more).current_dir(root()))
+}
+
+/// Runs a command to its end.
+fn run(command: &mut Command) -> Outcome {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{name} ended with {status}")),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The folder of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+}
+
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}

@@ -104,8 +104,11 @@ pub async fn set_verified(conn: &mut Conn, row: &Email, claim: bool) -> Result<(
 /// # Errors
 /// Any of [`StorageError`].
 pub async fn set_primary(conn: &mut Conn, user_id: i64, id: i64) -> Result<(), StorageError> {
-    conn.execute("UPDATE emails SET is_primary = 0 WHERE user_id = $1 AND id <> $2", vals![user_id, id]).await?;
-    conn.execute("UPDATE emails SET is_primary = 1 WHERE user_id = $1 AND id = $2", vals![user_id, id]).await.map(drop)
+    conn.execute("UPDATE emails SET is_primary = 0 WHERE user_id = $1 AND id <> $2", vals![user_id, id])
+        .await?;
+    conn.execute("UPDATE emails SET is_primary = 1 WHERE user_id = $1 AND id = $2", vals![user_id, id])
+        .await
+        .map(drop)
 }
 
 /// Removes an address.

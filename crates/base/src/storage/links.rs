@@ -43,7 +43,12 @@ pub async fn insert(
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn find(conn: &mut Conn, kind: &str, key_hash: &Digest, now: Millis) -> Result<Option<Link>, StorageError> {
+pub async fn find(
+    conn: &mut Conn,
+    kind: &str,
+    key_hash: &Digest,
+    now: Millis,
+) -> Result<Option<Link>, StorageError> {
     let row = conn
         .maybe(
             "SELECT id, user_id, email FROM links WHERE kind = $1 AND key_hash = $2 AND expires_at > $3",
@@ -57,7 +62,12 @@ pub async fn find(conn: &mut Conn, kind: &str, key_hash: &Digest, now: Millis) -
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn take(conn: &mut Conn, kind: &str, key_hash: &Digest, now: Millis) -> Result<Option<Link>, StorageError> {
+pub async fn take(
+    conn: &mut Conn,
+    kind: &str,
+    key_hash: &Digest,
+    now: Millis,
+) -> Result<Option<Link>, StorageError> {
     let row = conn
         .maybe(
             "DELETE FROM links WHERE kind = $1 AND key_hash = $2 AND expires_at > $3 RETURNING id, user_id, email",
@@ -71,7 +81,12 @@ pub async fn take(conn: &mut Conn, kind: &str, key_hash: &Digest, now: Millis) -
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn delete_of_address(conn: &mut Conn, kind: &str, user_id: i64, email: &str) -> Result<(), StorageError> {
+pub async fn delete_of_address(
+    conn: &mut Conn,
+    kind: &str,
+    user_id: i64,
+    email: &str,
+) -> Result<(), StorageError> {
     conn.execute(
         "DELETE FROM links WHERE kind = $1 AND user_id = $2 AND email = $3",
         vals![kind, user_id, email],

@@ -23,7 +23,8 @@ fn read(row: &super::Row) -> Result<Phone, StorageError> {
 /// # Errors
 /// Any of [`StorageError`]; so for all below.
 pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Option<Phone>, StorageError> {
-    let row = conn.maybe("SELECT user_id, phone, verified FROM phones WHERE user_id = $1", vals![user_id]).await?;
+    let row =
+        conn.maybe("SELECT user_id, phone, verified FROM phones WHERE user_id = $1", vals![user_id]).await?;
     row.as_ref().map(read).transpose()
 }
 

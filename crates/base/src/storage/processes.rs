@@ -64,7 +64,11 @@ pub async fn find(conn: &mut Conn, session_id: i64, kind: &str) -> Result<Option
 /// # Errors
 /// Any of [`StorageError`].
 pub async fn put(conn: &mut Conn, kind: &str, process: &Process) -> Result<(), StorageError> {
-    conn.execute("DELETE FROM processes WHERE session_id = $1 AND kind = $2", vals![process.session_id, kind]).await?;
+    conn.execute(
+        "DELETE FROM processes WHERE session_id = $1 AND kind = $2",
+        vals![process.session_id, kind],
+    )
+    .await?;
     conn.execute(
         "INSERT INTO processes (session_id, kind, user_id, address, code_hash, attempts_left, resends, changes,
                                 state, expires_at)
@@ -108,7 +112,9 @@ pub async fn take_attempt(conn: &mut Conn, id: i64, now: Millis) -> Result<Optio
 /// # Errors
 /// Any of [`StorageError`].
 pub async fn give_back_attempt(conn: &mut Conn, id: i64) -> Result<(), StorageError> {
-    conn.execute("UPDATE processes SET attempts_left = attempts_left + 1 WHERE id = $1", vals![id]).await.map(drop)
+    conn.execute("UPDATE processes SET attempts_left = attempts_left + 1 WHERE id = $1", vals![id])
+        .await
+        .map(drop)
 }
 
 /// Notes that the code was right once, and until when what follows may take place.
@@ -116,9 +122,12 @@ pub async fn give_back_attempt(conn: &mut Conn, id: i64) -> Result<(), StorageEr
 /// # Errors
 /// Any of [`StorageError`].
 pub async fn confirm(conn: &mut Conn, id: i64, state: &str, expires_at: Millis) -> Result<(), StorageError> {
-    conn.execute("UPDATE processes SET state = $2, expires_at = $3 WHERE id = $1", vals![id, state, expires_at])
-        .await
-        .map(drop)
+    conn.execute(
+        "UPDATE processes SET state = $2, expires_at = $3 WHERE id = $1",
+        vals![id, state, expires_at],
+    )
+    .await
+    .map(drop)
 }
 
 /// Ends a process; `false` if it was gone: of two requests that spend it, one wins.

@@ -81,7 +81,11 @@ fn read(row: &Row) -> Result<Session, StorageError> {
 ///
 /// # Errors
 /// Any of [`StorageError`]; so for all below.
-pub async fn find(conn: &mut Conn, token_hash: &Digest, client: &str) -> Result<Option<Session>, StorageError> {
+pub async fn find(
+    conn: &mut Conn,
+    token_hash: &Digest,
+    client: &str,
+) -> Result<Option<Session>, StorageError> {
     let row = conn
         .maybe(
             "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,

@@ -101,10 +101,17 @@ pub async fn list(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<User>, 
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn set_password(conn: &mut Conn, id: i64, password: Option<&PasswordHash>) -> Result<(), StorageError> {
-    conn.execute("UPDATE users SET password = $2 WHERE id = $1", vals![id, password.map(PasswordHash::as_str)])
-        .await
-        .map(drop)
+pub async fn set_password(
+    conn: &mut Conn,
+    id: i64,
+    password: Option<&PasswordHash>,
+) -> Result<(), StorageError> {
+    conn.execute(
+        "UPDATE users SET password = $2 WHERE id = $1",
+        vals![id, password.map(PasswordHash::as_str)],
+    )
+    .await
+    .map(drop)
 }
 
 /// Gives a user another password if `old` is still the present one: of two concurrent changes one wins.

@@ -1,0 +1,46 @@
+//! `vestibule config`: checks and shows settings. Touches neither database nor data folder.
+
+use clap::Subcommand;
+use vestibule_base::config::{Severity, check, default_toml, reference_markdown};
+
+use super::{Failure, Settings, placed};
+use crate::output;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say what is wrong or doubtful in the configuration; exit with 1 on errors.
+    Check(Settings),
+    /// Every setting with its default and meaning, as TOML.
+    Default,
+    /// Every setting with its default and meaning, as Markdown.
+    #[command(hide = true)]
+    Reference,
+}
+
+pub(super) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(settings) => report(&settings)?,
+        Command::Default => output::text(&default_toml()),
+        Command::Reference => output::text(&reference_markdown()),
+    }
+    Ok(())
+}
+
+fn report(settings: &Settings) -> Result<(), Failure> {
+    let (source, config) = settings.load()?;
+    let findings = check(&config);
+    for finding in &findings {
+        let word = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        output::line(format_args!("{word}: {}", placed(finding, &source)));
+    }
+    match findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
+        0 => {
+            output::line("The configuration is good.");
+            Ok(())
+        }
+        errors => Err(Failure::Checked(errors)),
+    }
+}

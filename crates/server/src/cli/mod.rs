@@ -1,0 +1,164 @@
+//! The command line. Each command is a file; all of them say what went wrong in one line and exit with 1.
+
+mod config;
+mod migrate;
+mod serve;
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, check};
+use vestibule_base::storage::StorageError;
+
+use crate::output;
+use crate::seam::{AdminError, BuildError};
+use crate::secrets::{self, SecretsError};
+
+/// A headless authentication server.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (also what happens without a command).
+    Serve(Settings),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Bring the database up to this version. `serve` does so too.
+    Migrate(Settings),
+    /// Create, list and change users.
+    #[command(subcommand)]
+    Users(users::Command),
+}
+
+/// Where the settings come from.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Configuration file (TOML). Without it: vestibule.toml in the working directory, if there is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a command ended with 1. Its text is the one line that is printed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error("{first}{}", more(*others))]
+    Findings { first: String, others: usize },
+    #[error("the configuration has {0} error(s)")]
+    Checked(usize),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("cannot read the password from standard input: {0}")]
+    PasswordInput(std::io::Error),
+    #[error(transparent)]
+    NoEntropy(#[from] vestibule_base::security::NoEntropy),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve(cli.settings));
+    let result = match command {
+        Command::Config(command) => config::run(command),
+        Command::Serve(settings) => blocking(serve::run(settings)),
+        Command::Migrate(settings) => blocking(migrate::run(settings)),
+        Command::Users(command) => blocking(users::run(command)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of the file and the environment, and where they stand.
+    fn load(&self) -> Result<(Source, Config), Failure> {
+        let beside = PathBuf::from("vestibule.toml");
+        let file = self.config.clone().or_else(|| beside.exists().then_some(beside));
+        let env = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let source = Source { file, env };
+        Ok((source.clone(), Config::load(source)?))
+    }
+
+    /// Settings that can be worked with: checked, doubts logged, the data folder and the secret key made where they
+    /// were not given.
+    fn prepare(&self) -> Result<Config, Failure> {
+        let (source, mut config) = self.load()?;
+        let findings = check(&config);
+        let (errors, doubts): (Vec<_>, Vec<_>) =
+            findings.iter().partition(|finding| finding.severity == Severity::Error);
+        if let Some((first, others)) = errors.split_first() {
+            return Err(Failure::Findings { first: placed(first, &source), others: others.len() });
+        }
+        for doubt in doubts {
+            tracing::warn!("{}", placed(doubt, &source));
+        }
+        if config.server.secret_key.is_none() {
+            secrets::make_folder(&config.server.data_dir)?;
+            config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?.into());
+        } else if config.database.url.is_none() {
+            secrets::make_folder(&config.server.data_dir)?;
+        }
+        Ok(config)
+    }
+}
+
+/// What was found, after the line or variable that it was found in.
+fn placed(finding: &Finding, source: &Source) -> String {
+    match source.place(finding.setting) {
+        Some(place) => format!("{place}: {}", finding.message),
+        None => finding.message.clone(),
+    }
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more: see vestibule config check)") }
+}
+
+fn blocking(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_serves() {
+        let cli = Cli::parse_from(["vestibule", "--config", "x.toml"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.settings.config, Some("x.toml".into()));
+    }
+}

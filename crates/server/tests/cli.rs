@@ -1,0 +1,173 @@
+//! The program as its operator meets it: a process with arguments, an environment, output and an exit status.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments).current_dir(folder).env_remove("RUST_LOG");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    vestibule(folder, arguments).output().unwrap()
+}
+
+/// The line that a failed start ends with; that there is one and the status is 1 is checked here.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("vestibule: ")).collect();
+    assert_eq!(lines.len(), 1, "one line in\n{said}");
+    lines[0].to_owned()
+}
+
+/// A server that serves, on a port of its own.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+    greeting: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut command = vestibule(folder, &["serve"]);
+        command.env("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0").stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut greeting = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        let (_, rest) = greeting.split_once("(at ").unwrap();
+        let address = rest.split(',').next().unwrap().parse().unwrap();
+        Self { process, address, greeting }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn it_serves_without_a_configuration_and_stops_when_told() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::start(folder.path());
+    assert!(server.greeting.contains("SQLite vestibule-data/vestibule.sqlite3"), "{}", server.greeting);
+    assert!(server.get("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+    assert!(server.get("/metrics").starts_with("HTTP/1.1 404"), "metrics are not public");
+    // A connection that rests between two requests holds nothing up.
+    let mut resting = TcpStream::connect(server.address).unwrap();
+    resting.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(resting.read(&mut [0; 64]).unwrap() > 0);
+    server.signal("TERM");
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
+    // Secrets were kept: the same database opens again.
+    let server = Server::start(folder.path());
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_start_that_fails_says_so_in_one_line() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = vestibule(folder.path(), &[]).env("VESTIBULE_SERVER__LISTEN", &address).output().unwrap();
+    assert!(complaint(&output).contains(&format!("cannot listen on {address}")));
+
+    assert!(complaint(&run(folder.path(), &["serve", "--config", "none.toml"])).contains("none.toml"));
+
+    std::fs::write(folder.path().join("vestibule.toml"), "[account]\nlogin_methds = [\"email\"]\n").unwrap();
+    let said = complaint(&run(folder.path(), &[]));
+    assert!(said.contains("vestibule.toml:2") && said.contains("login_methods"), "{said}");
+
+    std::fs::write(folder.path().join("vestibule.toml"), "[server]\nsecret_key = \"short\"\n").unwrap();
+    let said = complaint(&run(folder.path(), &[]));
+    assert!(said.contains("vestibule.toml:2") && said.contains("server.secret_key"), "{said}");
+    assert!(!said.contains("\"short\""), "the key is not shown: {said}");
+
+    std::fs::write(folder.path().join("vestibule.toml"), "[database]\nurl = \"mysql://x\"\n").unwrap();
+    assert!(complaint(&run(folder.path(), &[])).contains("database.url"));
+}
+
+#[test]
+fn config_check_finds_what_cannot_work() {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(run(folder.path(), &["config", "check"]).status.code(), Some(0));
+    std::fs::write(folder.path().join("bad.toml"), "[session]\ncookie_domain = \"other.org\"\n").unwrap();
+    let output = run(folder.path(), &["config", "check", "--config", "bad.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("error: bad.toml:2: session.cookie_domain"), "{said}");
+    assert!(!folder.path().join("vestibule-data").exists(), "checking makes nothing");
+}
+
+#[test]
+fn config_default_is_a_configuration() {
+    let folder = TempDir::new().unwrap();
+    let output = run(folder.path(), &["config", "default"]);
+    std::fs::write(folder.path().join("all.toml"), output.stdout).unwrap();
+    assert_eq!(run(folder.path(), &["config", "check", "--config", "all.toml"]).status.code(), Some(0));
+}
+
+#[test]
+fn users_are_made_shown_changed_and_deleted() {
+    let folder = TempDir::new().unwrap();
+    let json = |arguments: &[&str]| -> Value {
+        let output = run(folder.path(), &[&["users"], arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let ada = json(&["create", "--email", "ada@example.org", "--verified"]);
+    assert_eq!(ada["emails"][0]["email"], "ada@example.org");
+    assert_eq!(ada["emails"][0]["verified"], true);
+    assert_eq!(ada["generated_password"].as_str().unwrap().len(), 20);
+    let id = ada["id"].to_string();
+    assert_eq!(json(&["list"]).as_array().unwrap().len(), 1);
+    assert_eq!(json(&["list", "--after", &id]).as_array().unwrap().len(), 0);
+    assert_eq!(json(&["show", "ada@example.org"])["id"], ada["id"]);
+    assert_eq!(json(&["deactivate", &id])["is_active"], false);
+    assert_eq!(json(&["activate", &id])["is_active"], true);
+
+    let mut set = vestibule(folder.path(), &["users", "set-password", &id, "--password-stdin", "--json"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    set.stdin.take().unwrap().write_all(b"correct horse battery staple\n").unwrap();
+    let output = set.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("horse"), "a given password is not shown");
+
+    json(&["delete", &id]);
+    assert_eq!(json(&["list"]).as_array().unwrap().len(), 0);
+    complaint(&run(folder.path(), &["users", "show", "ada@example.org"]));
+    complaint(&run(folder.path(), &["users", "create", "--email", "no address"]));
+}
+
+#[test]
+fn migrating_twice_is_as_good_as_once() {
+    let folder = TempDir::new().unwrap();
+    for _ in 0..2 {
+        assert!(run(folder.path(), &["migrate"]).status.success());
+    }
+}

@@ -1,0 +1,105 @@
+//! The black-box suite that plays recorded scenarios. It is no part of this repository: it is looked for beside it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::postgres::Cluster;
+use crate::{Outcome, cargo, root, say, target};
+
+/// What is built so far, by the suite's names.
+const AREAS: [&str; 19] = [
+    "config",
+    "csrf",
+    "email_verification_code",
+    "email_verification_link",
+    "login",
+    "login_by_code",
+    "manage_email",
+    "password_change",
+    "password_reset_code",
+    "password_reset_link",
+    "protocol",
+    "ratelimits",
+    "reauthentication",
+    "robustness",
+    "session",
+    "signup",
+    "signup_enumeration",
+    "signup_passwords",
+    "usernames",
+];
+
+/// Plays all areas, or what `arguments` choose, on both databases, or on the one after `--on`.
+pub(crate) fn run(arguments: &[OsString]) -> Outcome {
+    let Some(suite) = suite()? else {
+        say("SKIPPED: there is no ../shared/conformance, so the conformance suite was not played \
+             (CONFORMANCE_DIR names another place).\n");
+        return Ok(());
+    };
+    let (databases, mut arguments) = databases(arguments)?;
+    if !arguments.iter().any(|argument| argument == "--only") {
+        arguments.extend(AREAS.iter().flat_map(|area| ["--only".into(), format!("{area}.*").into()]));
+    }
+    cargo(&["build", "--release"], &[])?;
+    set_up(&suite)?;
+    // Both are played, so that one report tells of both.
+    let mut failed = Vec::new();
+    for database in databases {
+        say(&format!("Conformance on {database}\n"));
+        if let Err(error) = play(&suite, database, &arguments) {
+            failed.push(format!("{database}: {error}"));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+}
+
+fn play(suite: &Path, database: &str, arguments: &[OsString]) -> Outcome {
+    let program = target().join("release/vestibule");
+    let mut command = Command::new(suite.join("run"));
+    command.args(["--quiet", "--cmd"]).arg(format!("'{}' serve --config {{config}}", program.display()));
+    command.args(arguments).env("RUST_LOG", "warn");
+    if database == "sqlite" {
+        return crate::run(&mut command);
+    }
+    let cluster = Cluster::start()?;
+    command.arg("--database").arg(cluster.url("conformance_{n}"));
+    command.arg("--before").arg(cluster.create_command("conformance_{n}"));
+    crate::run(&mut command)
+}
+
+/// The folder of the suite, if there is one.
+fn suite() -> Result<Option<PathBuf>, String> {
+    if let Some(named) = std::env::var_os("CONFORMANCE_DIR") {
+        let folder = PathBuf::from(named);
+        return if folder.join("run").is_file() {
+            Ok(Some(folder))
+        } else {
+            Err(format!("CONFORMANCE_DIR: there is no suite in {}", folder.display()))
+        };
+    }
+    let beside = root().join("../shared/conformance");
+    Ok(beside.join("run").is_file().then_some(beside))
+}
+
+/// Lets the suite install what it needs, unless it runs already.
+fn set_up(suite: &Path) -> Outcome {
+    let runs = Command::new(suite.join("run")).arg("--list").output();
+    if runs.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    say("Setting up the conformance suite\n");
+    crate::run(Command::new(suite.join("run")).arg("setup"))
+}
+
+/// Takes `--on DATABASE` out of the arguments.
+fn databases(arguments: &[OsString]) -> Result<(Vec<&'static str>, Vec<OsString>), String> {
+    const ALL: [&str; 2] = ["sqlite", "postgres"];
+    let mut rest = arguments.to_vec();
+    let Some(at) = rest.iter().position(|argument| argument == "--on") else {
+        return Ok((ALL.to_vec(), rest));
+    };
+    let chosen = ALL.into_iter().find(|name| rest.get(at + 1).is_some_and(|given| given == name));
+    rest.drain(at..rest.len().min(at + 2));
+    chosen.map(|name| (vec![name], rest)).ok_or_else(|| "--on takes sqlite or postgres".to_owned())
+}
