@@ -145,7 +145,8 @@ impl Hits {
         if used >= u64::from(rate.amount) {
             return None;
         }
-        let slot = if group == 1 { now } else { now.div_euclid(group).saturating_add(1).saturating_mul(group) };
+        let slot =
+            if group == 1 { now } else { now.div_euclid(group).saturating_add(1).saturating_mul(group) };
         match self.0.iter_mut().find(|(at, _)| *at == slot) {
             Some((_, count)) => *count = count.saturating_add(1),
             None => self.0.push((slot, 1)),

@@ -71,8 +71,13 @@ impl Fault {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
-            Self::Storage(StorageError::Unavailable(_)) | Self::Hash(HashError::Busy) | Self::Outbound(_) | Self::Entropy(_) => true,
-            Self::Delivery(DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_)) => true,
+            Self::Storage(StorageError::Unavailable(_))
+            | Self::Hash(HashError::Busy)
+            | Self::Outbound(_)
+            | Self::Entropy(_) => true,
+            Self::Delivery(
+                DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_),
+            ) => true,
             _ => false,
         }
     }

@@ -5,7 +5,6 @@ mod listener;
 mod metrics;
 mod output;
 #[expect(dead_code, reason = "stands in for what is being built")]
-mod seam;
 mod secrets;
 mod telemetry;
 

@@ -12,9 +12,9 @@ use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::{Clock, Keyring, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, sessions};
 use vestibule_core::Ctx;
-use vestibule_core::account::admin::{self, AdminError, NewUser, UserSummary};
 
 use crate::http;
+use crate::users::Users;
 
 /// How often what has expired is cleared away, and how much of it at a time.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -88,56 +88,15 @@ impl Vestibule {
         &self.ctx.db
     }
 
-    /// Makes a user.
-    ///
-    /// # Errors
-    /// [`AdminError`]; so for all below.
-    pub async fn create_user(&self, new: NewUser) -> Result<UserSummary, AdminError> {
-        admin::create(&self.ctx, new).await
+    /// What an operator does with accounts.
+    #[must_use]
+    pub fn users(&self) -> Users<'_> {
+        Users { ctx: &self.ctx }
     }
 
-    /// Users with ids above `after`, in order, `limit` at most.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub async fn list_users(&self, after: i64, limit: i64) -> Result<Vec<UserSummary>, AdminError> {
-        admin::list(&self.ctx, after, limit).await
-    }
-
-    /// The user with this id, address or name.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub async fn find_user(&self, who: &str) -> Result<UserSummary, AdminError> {
-        admin::find(&self.ctx, who).await
-    }
-
-    /// Gives a user another password, and ends their sessions.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub async fn set_password(
-        &self,
-        id: i64,
-        password: &vestibule_base::security::password::Password,
-    ) -> Result<(), AdminError> {
-        admin::set_password(&self.ctx, id, password).await
-    }
-
-    /// Lets a user log in, or no longer; their sessions end at once.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub async fn set_active(&self, id: i64, active: bool) -> Result<(), AdminError> {
-        admin::set_active(&self.ctx, id, active).await
-    }
-
-    /// Removes a user and all that is theirs.
-    ///
-    /// # Errors
-    /// [`AdminError`].
-    pub async fn delete_user(&self, id: i64) -> Result<(), AdminError> {
-        admin::delete(&self.ctx, id).await
+    /// Closes the database after its statements have ended.
+    pub async fn close(&self) {
+        self.ctx.db.close().await;
     }
 
     async fn sweep(&self, mut stop: watch::Receiver<bool>) {

@@ -14,7 +14,10 @@
 
 mod builder;
 mod http;
+mod users;
 
 pub use builder::{BuildError, Builder, Vestibule};
+pub use users::Users;
 pub use vestibule_base::config::Config;
-pub use vestibule_core::account::admin;
+pub use vestibule_base::security::password::{Password, PasswordError};
+pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};

@@ -116,7 +116,9 @@ mod tests {
         assert_eq!(email("alice@exämple.org"), email("alice@XN--EXMPLE-CUA.org"));
         assert_eq!(email("alice@localhost").unwrap(), "alice@localhost");
         assert_eq!(email("alice@[127.0.0.1]").unwrap(), "alice@[127.0.0.1]");
-        for folding in ["mıke@example.org", "\u{212a}ate@example.org", "İstanbul@example.org", "ﬁle@example.org"] {
+        for folding in
+            ["mıke@example.org", "\u{212a}ate@example.org", "İstanbul@example.org", "ﬁle@example.org"]
+        {
             assert_eq!(email(folding), None, "{folding}");
         }
     }
@@ -124,9 +126,22 @@ mod tests {
     #[test]
     fn e6_what_is_no_address_is_refused() {
         for wrong in [
-            "", "plain", "a@b", "@example.org", "alice@", "alice@@example.org", "a b@example.org", "\"a b\"@example.org",
-            "alice@example.org\nBcc: victim@example.org", "alice@example.org,victim@example.org", "alice@-a.org",
-            "Alice <alice@example.org>", ".alice@example.org", "al..ice@example.org", "alice@example.org\0", "a@b.c",
+            "",
+            "plain",
+            "a@b",
+            "@example.org",
+            "alice@",
+            "alice@@example.org",
+            "a b@example.org",
+            "\"a b\"@example.org",
+            "alice@example.org\nBcc: victim@example.org",
+            "alice@example.org,victim@example.org",
+            "alice@-a.org",
+            "Alice <alice@example.org>",
+            ".alice@example.org",
+            "al..ice@example.org",
+            "alice@example.org\0",
+            "a@b.c",
         ] {
             assert_eq!(email(wrong), None, "{wrong:?}");
         }
@@ -139,7 +154,9 @@ mod tests {
         for spelling in ["+31 6 1234-5678", " +31612345678 "] {
             assert_eq!(PhoneNumber::parse(spelling).unwrap().as_str(), "+31612345678");
         }
-        for wrong in ["31612345678", "+0612345678", "+12345", "+1234567890123456", "+3161234567a", "+٣١٦١٢٣٤٥٦٧٨"] {
+        for wrong in
+            ["31612345678", "+0612345678", "+12345", "+1234567890123456", "+3161234567a", "+٣١٦١٢٣٤٥٦٧٨"]
+        {
             assert_eq!(PhoneNumber::parse(wrong), None, "{wrong}");
         }
     }

@@ -91,7 +91,8 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
         .transpose()?;
     let name = match new.username.as_deref() {
         Some(typed) => Username::parse(&ctx.config.account, typed).map_err(|p| invalid(typed, &p.message))?,
-        None => username::make_up(email.as_ref().map_or("user", EmailAddress::local_part), 0).map_err(Fault::from)?,
+        None => username::make_up(email.as_ref().map_or("user", EmailAddress::local_part), 0)
+            .map_err(Fault::from)?,
     };
     let hash = match &new.password {
         Some(password) => Some(ctx.hashes.hash(password).await.map_err(Fault::from)?),
@@ -104,7 +105,11 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
     if let Some(email) = email {
         let claim = ctx.config.account.unique_email;
         if let Err(error) = emails::insert(&mut tx, id, email.as_str(), new.verified, true, claim).await {
-            return Err(if matches!(error, StorageError::Taken) { AdminError::Taken("email address") } else { error.into() });
+            return Err(if matches!(error, StorageError::Taken) {
+                AdminError::Taken("email address")
+            } else {
+                error.into()
+            });
         }
     }
     let user = required(users::find(&mut tx, id).await?, "just made")?;

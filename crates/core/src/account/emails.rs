@@ -143,7 +143,8 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     reauthenticate::require(ctx, visit)?;
     remove(&mut tx, &row).await?;
     Event::EmailRemoved.log(visit, Some(current.user.id), "");
-    let primary = rows.iter().find(|other| other.primary && other.id != row.id).map(|other| other.email.as_str());
+    let primary =
+        rows.iter().find(|other| other.primary && other.id != row.id).map(|other| other.email.as_str());
     let deleted = row.email.clone();
     ctx.notify(&mut tx, visit, primary, |notice| MailKind::EmailDeleted { email: deleted, notice }).await?;
     ctx.commit(tx).await
@@ -176,7 +177,8 @@ pub async fn make_primary(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Out
     Event::PrimaryEmailChanged.log(visit, Some(current.user.id), "");
     if let Some(former) = rows.iter().find(|other| other.primary) {
         let (from, to) = (former.email.clone(), row.email.clone());
-        ctx.notify(&mut tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice }).await?;
+        ctx.notify(&mut tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice })
+            .await?;
     }
     ctx.commit(tx).await
 }

@@ -5,7 +5,12 @@ use vestibule_base::security::Token;
 
 /// The page that proves an address.
 pub(super) fn confirm_email(config: &Config, key: &Token) -> String {
-    with_key(config, config.headless.frontend_urls.account_confirm_email.as_deref(), "/account/verify-email/{key}", key)
+    with_key(
+        config,
+        config.headless.frontend_urls.account_confirm_email.as_deref(),
+        "/account/verify-email/{key}",
+        key,
+    )
 }
 
 /// The page that takes a new password.

@@ -45,7 +45,9 @@ fn validators(ctx: &Ctx) -> Vec<Validator> {
             Configured::UserAttributeSimilarity { max_similarity } => {
                 Validator::UserAttributeSimilarity { max_similarity }
             }
-            Configured::MinimumLength { min_length } => Validator::MinimumLength { min_length: min_length as usize },
+            Configured::MinimumLength { min_length } => {
+                Validator::MinimumLength { min_length: min_length as usize }
+            }
             Configured::CommonPassword => Validator::Common,
             Configured::NumericPassword => Validator::Numeric,
         })
@@ -105,7 +107,8 @@ pub async fn check(
     let mut tx = ctx.db.write().await?;
     vestibule_base::ratelimit::forgive(&mut tx, usage).await?;
     tx.commit().await?;
-    let outdated = user.password.as_ref().is_some_and(|hash| hashing::needs_rehash(hash, ctx.hashes.params()));
+    let outdated =
+        user.password.as_ref().is_some_and(|hash| hashing::needs_rehash(hash, ctx.hashes.params()));
     // When the hashers are busy, the upgrade can wait for the next login.
     let fresh = if outdated { ctx.hashes.hash(password).await.ok() } else { None };
     Ok((Check::Right(fresh), Some(user)))

@@ -174,7 +174,9 @@ pub enum Try {
 pub async fn attempt(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process, typed: &str) -> Outcome<Try> {
     let mut tx = ctx.db.write().await?;
     // The attempt is taken first and the row stays locked: guesses made at once are counted one by one.
-    let Some(process) = processes::take_attempt(&mut tx, process.id, visit.now).await? else { return Ok(Try::Gone) };
+    let Some(process) = processes::take_attempt(&mut tx, process.id, visit.now).await? else {
+        return Ok(Try::Gone);
+    };
     let right = match (&process.code_hash, Code::parse(typed)) {
         (Some(stored), Some(code)) => code.matches(&ctx.keyring, stored),
         _ => false,

@@ -59,7 +59,13 @@ async fn send_code(
     }
 }
 
-async fn send_links(ctx: &Ctx, tx: &mut Conn, visit: &Visit, found: &[User], email: &EmailAddress) -> Outcome<()> {
+async fn send_links(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    found: &[User],
+    email: &EmailAddress,
+) -> Outcome<()> {
     if found.is_empty() {
         return verify_email::tell_owner(ctx, tx, visit, email.as_str(), false).await;
     }
@@ -67,7 +73,8 @@ async fn send_links(ctx: &Ctx, tx: &mut Conn, visit: &Visit, found: &[User], ema
     let lifetime = ctx.config.account.password_reset_timeout.saturating_mul(SECOND);
     for user in found {
         let key = Token::generate()?;
-        links::insert(tx, LINK, &key.digest(), user.id, email.as_str(), visit.now.saturating_add(lifetime)).await?;
+        links::insert(tx, LINK, &key.digest(), user.id, email.as_str(), visit.now.saturating_add(lifetime))
+            .await?;
         let url = frontend::reset_password(&ctx.config, &key);
         let username = user.username.clone().filter(|_| names);
         ctx.mail(tx, visit, email.as_str(), MailKind::PasswordResetLink { url, username }).await?;
@@ -146,7 +153,8 @@ async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Reset> {
     let token = Token::parse(key).ok_or_else(invalid)?;
     let mut conn = ctx.db.read().await?;
     let link = links::find(&mut conn, LINK, &token.digest(), visit.now).await?.ok_or_else(invalid)?;
-    let user = users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
+    let user =
+        users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
     Ok(Reset { user, by: By::Link(token) })
 }
 

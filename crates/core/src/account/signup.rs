@@ -66,7 +66,8 @@ pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem
     }
     drop(conn);
     if let Some(chosen) = &new.password {
-        let (name, email) = (new.username.as_ref().map(Username::as_str), new.email.as_ref().map(EmailAddress::as_str));
+        let (name, email) =
+            (new.username.as_ref().map(Username::as_str), new.email.as_ref().map(EmailAddress::as_str));
         let weak = password::judge(ctx, chosen, name, email).await?;
         problems.extend(weak.into_iter().map(|problem| problem.on("password")));
     }
@@ -129,7 +130,9 @@ async fn insert_user(
             Some(chosen) => chosen.clone(),
             None => username::make_up(base, attempt)?,
         };
-        if let Some(id) = users::insert(tx, Some(name.as_str()), Some(&name.key()), password, visit.now).await? {
+        if let Some(id) =
+            users::insert(tx, Some(name.as_str()), Some(&name.key()), password, visit.now).await?
+        {
             return Ok(Some((id, name)));
         }
         if new.username.is_some() {

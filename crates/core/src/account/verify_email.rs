@@ -81,7 +81,9 @@ pub async fn tell_owner(ctx: &Ctx, tx: &mut Conn, visit: &Visit, email: &str, si
     let signup_url = frontend::signup(&ctx.config);
     if signup {
         let password_reset_url = frontend::request_reset(&ctx.config);
-        return ctx.mail(tx, visit, email, MailKind::AccountAlreadyExists { signup_url, password_reset_url }).await;
+        return ctx
+            .mail(tx, visit, email, MailKind::AccountAlreadyExists { signup_url, password_reset_url })
+            .await;
     }
     if !ctx.config.account.email_unknown_accounts {
         return Ok(());
@@ -95,7 +97,9 @@ pub async fn tell_owner(ctx: &Ctx, tx: &mut Conn, visit: &Visit, email: &str, si
 /// [`Refusal::Fault`].
 pub async fn must_wait(ctx: &Ctx, conn: &mut Conn, visit: &Visit, user: &User, email: &str) -> Outcome<bool> {
     let account = &ctx.config.account;
-    if !account.email_verification_by_code_enabled || account.email_verification != EmailVerification::Mandatory {
+    if !account.email_verification_by_code_enabled
+        || account.email_verification != EmailVerification::Mandatory
+    {
         return Ok(false);
     }
     let rows = emails::of_user(conn, user.id).await?;
@@ -176,7 +180,8 @@ async fn by_code(ctx: &Ctx, visit: &Visit, process: Process, key: &str) -> Outco
     };
     let user_id = process.user_id.ok_or(Refusal::Conflict)?;
     let mut conn = ctx.db.read().await?;
-    let user = users::find(&mut conn, user_id).await?.filter(|user| user.is_active).ok_or(Refusal::Conflict)?;
+    let user =
+        users::find(&mut conn, user_id).await?.filter(|user| user.is_active).ok_or(Refusal::Conflict)?;
     Ok(Proof { user, email: process.address.clone(), by: By::Code(process) })
 }
 
@@ -185,7 +190,8 @@ async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Proof> {
     let token = Token::parse(key).ok_or_else(invalid)?;
     let mut conn = ctx.db.read().await?;
     let link = links::find(&mut conn, LINK, &token.digest(), visit.now).await?.ok_or_else(invalid)?;
-    let user = users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
+    let user =
+        users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
     Ok(Proof { user, email: link.email, by: By::Link(token) })
 }
 
@@ -207,7 +213,9 @@ pub async fn confirm(ctx: &Ctx, tx: &mut Conn, visit: &Visit, proof: &Proof) -> 
         }
     }
     match mark_verified(ctx, tx, visit, &proof.user, &proof.email).await {
-        Err(Refusal::Fault(crate::Fault::Storage(StorageError::Taken))) => Err(Problem::email_taken().on("key").into()),
+        Err(Refusal::Fault(crate::Fault::Storage(StorageError::Taken))) => {
+            Err(Problem::email_taken().on("key").into())
+        }
         done => done,
     }
 }
@@ -247,7 +255,8 @@ pub async fn mark_verified(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User,
     if let Some(former) = former.filter(|_| account.change_email) {
         Event::PrimaryEmailChanged.log(visit, Some(user.id), "");
         let (from, to) = (former.email.clone(), email.to_owned());
-        ctx.notify(tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice }).await?;
+        ctx.notify(tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice })
+            .await?;
     }
     Ok(())
 }
@@ -266,7 +275,8 @@ pub async fn mark_verified_in_passing(
 ) -> Outcome<()> {
     let rows = emails::of_user(tx, user.id).await?;
     let Some(row) = rows.iter().find(|row| row.email == email && !row.verified) else { return Ok(()) };
-    let taken = emails::with_address(tx, email).await?.iter().any(|other| other.verified && other.id != row.id);
+    let taken =
+        emails::with_address(tx, email).await?.iter().any(|other| other.verified && other.id != row.id);
     if taken && ctx.config.account.unique_email {
         return Ok(());
     }
@@ -356,7 +366,8 @@ pub async fn change(
             emails::delete(&mut tx, former.id).await?;
         }
         let primary = !rows.iter().any(|row| row.verified && row.primary);
-        emails::insert(&mut tx, user.id, email.as_str(), false, primary, ctx.config.account.unique_email).await?;
+        emails::insert(&mut tx, user.id, email.as_str(), false, primary, ctx.config.account.unique_email)
+            .await?;
     }
     let process = Process {
         address: email.as_str().to_owned(),

@@ -16,7 +16,13 @@ use crate::refusal::{Fault, Outcome, Problem, Refusal};
 ///
 /// # Errors
 /// [`Refusal::Limited`] within the cool-down.
-pub async fn send(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, user: Option<&User>, phone: &str) -> Outcome<()> {
+pub async fn send(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    user: Option<&User>,
+    phone: &str,
+) -> Outcome<()> {
     ctx.limit(tx, visit, Action::VerifyPhone, Some(phone)).await?;
     let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
     let user_id = user.map(|user| user.id);

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use vestibule_base::security::Millis;
 use vestibule_base::security::clock::SECOND;
+use vestibule_base::storage::Conn;
 use vestibule_base::storage::logins::{self, Attempt};
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::Conn;
 
 use super::stages::{login_by_code, verify_email, verify_phone};
 use crate::account::primary_email;
@@ -137,7 +137,13 @@ pub async fn pending(ctx: &Ctx, conn: &mut Conn, visit: &Visit) -> Outcome<Optio
 ///
 /// # Errors
 /// As [`enter`]; [`Refusal::Conflict`] if another request was faster.
-pub async fn resume(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login, passed: Stage) -> Outcome<()> {
+pub async fn resume(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    mut login: Login,
+    passed: Stage,
+) -> Outcome<()> {
     abandon(tx, visit).await?;
     login.state.passed.push(passed);
     walk(ctx, tx, visit, login).await
@@ -172,7 +178,11 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
     let user = login.user.ok_or(Refusal::Unauthenticated)?;
     users::touch_login(tx, user.id, visit.now).await?;
     let email = primary_email(tx, user.id).await?;
-    Event::LoggedIn.log(visit, Some(user.id), login.state.records.last().map_or("signup", |record| record.method.name()));
+    Event::LoggedIn.log(
+        visit,
+        Some(user.id),
+        login.state.records.last().map_or("signup", |record| record.method.name()),
+    );
     session::enter(ctx, tx, visit, user, email, login.state.records).await
 }
 
@@ -180,7 +190,13 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub async fn hold_at(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login, stage: Stage) -> Outcome<()> {
+pub async fn hold_at(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    login: &Login,
+    stage: Stage,
+) -> Outcome<()> {
     let attempt = Attempt {
         session_id: session::ensure(ctx, tx, visit).await?,
         user_id: login.user.as_ref().map(|user| user.id),

@@ -112,7 +112,8 @@ pub async fn present(ctx: &Ctx, client: ClientKind, token: &Token, now: Millis) 
         !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
     });
     let idle = ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND));
-    let expired = row.expires_at <= now || idle.is_some_and(|idle| now.saturating_sub(row.last_seen_at) >= idle);
+    let expired =
+        row.expires_at <= now || idle.is_some_and(|idle| now.saturating_sub(row.last_seen_at) >= idle);
     if row.ended || stale || expired {
         let mut tx = ctx.db.write().await?;
         sessions::delete(&mut tx, row.id).await?;
@@ -121,7 +122,8 @@ pub async fn present(ctx: &Ctx, client: ClientKind, token: &Token, now: Millis) 
     }
     let follows = ctx.config.session.save_every_request || idle.is_some();
     if follows && now.saturating_sub(row.last_seen_at) >= SEEN_EVERY.min(idle.unwrap_or(SEEN_EVERY) / 10) {
-        let expires_at = if ctx.config.session.save_every_request { lifetime(ctx, now) } else { row.expires_at };
+        let expires_at =
+            if ctx.config.session.save_every_request { lifetime(ctx, now) } else { row.expires_at };
         let mut tx = ctx.db.write().await?;
         sessions::touch(&mut tx, row.id, now, expires_at).await?;
         tx.commit().await?;
@@ -248,7 +250,8 @@ pub fn mark(keyring: &Keyring, user: &User) -> [u8; 32] {
 
 fn marks(keyring: &Keyring, user: &User, mark: &[u8]) -> bool {
     let tied = tied(user);
-    same(&keyring.mac(Purpose::SessionPassword, &tied), mark) || keyring.verify(Purpose::SessionPassword, &tied, mark)
+    same(&keyring.mac(Purpose::SessionPassword, &tied), mark)
+        || keyring.verify(Purpose::SessionPassword, &tied, mark)
 }
 
 fn tied(user: &User) -> Vec<u8> {

@@ -13,8 +13,8 @@ use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, che
 use vestibule_base::storage::StorageError;
 
 use crate::output;
-use crate::seam::{AdminError, BuildError};
 use crate::secrets::{self, SecretsError};
+use vestibule::{AdminError, BuildError};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -71,6 +71,8 @@ enum Failure {
     Runtime(std::io::Error),
     #[error("cannot read the password from standard input: {0}")]
     PasswordInput(std::io::Error),
+    #[error("password: {0}")]
+    Password(#[from] vestibule::PasswordError),
     #[error(transparent)]
     NoEntropy(#[from] vestibule_base::security::NoEntropy),
 }

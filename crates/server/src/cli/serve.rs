@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use vestibule_base::config::Config;
 
 use super::{Failure, Settings};
-use crate::seam::Vestibule;
 use crate::{listener, metrics, output, telemetry};
+use vestibule::Vestibule;
 
 /// Why it does not serve.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use vestibule_base::security::random;
 
 use super::{Failure, Settings};
 use crate::output;
-use crate::seam::{NewUser, Password, UserSummary, Users, Vestibule};
+use vestibule::{NewUser, Password, UserSummary, Users, Vestibule};
 
 /// Letters and digits that nobody confuses; 20 of them hold 115 bits.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -111,14 +111,14 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Does it; gives the answer in JSON and for people.
-async fn answer(users: &Users, command: &Command) -> Result<(Value, String), Failure> {
+async fn answer(users: &Users<'_>, command: &Command) -> Result<(Value, String), Failure> {
     match command {
         Command::Create(new) => {
             let (password, made_up) = new.password.take()?;
             let user = NewUser {
                 email: new.email.clone(),
                 username: new.username.clone(),
-                password,
+                password: Some(password),
                 verified: new.verified,
             };
             let user = users.create(user).await?;
@@ -178,16 +178,16 @@ impl NewPassword {
     fn take(&self) -> Result<(Password, Option<String>), Failure> {
         if !self.password_stdin {
             let text = random::text(ALPHABET, LENGTH)?;
-            return Ok((Password::parse(&text), Some(text)));
+            return Ok((Password::parse(&text)?, Some(text)));
         }
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).map_err(Failure::PasswordInput)?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
-        Ok((Password::parse(text), None))
+        Ok((Password::parse(text)?, None))
     }
 }
 
-async fn changed(users: &Users, user: &UserSummary, what: &str) -> Result<(Value, String), Failure> {
+async fn changed(users: &Users<'_>, user: &UserSummary, what: &str) -> Result<(Value, String), Failure> {
     let user = users.find(&user.id.to_string()).await?;
     Ok((json!(user), format!("{what}: {}", line(&user))))
 }

@@ -30,7 +30,8 @@ impl Addresses {
         if self.proxies == 0 {
             return peer.map(|peer| peer.ip().to_canonical());
         }
-        let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?")).collect();
+        let lines: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?")).collect();
         if lines.is_empty() {
             return peer.map(|peer| peer.ip().to_canonical());
         }

@@ -32,7 +32,9 @@ impl Answer {
 
     /// Who is logged in (200), or what one may do to be (401).
     pub(super) async fn authentication(ctx: &Ctx, visit: &Visit) -> Outcome<Self> {
-        let Some(current) = visit.session.user() else { return unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await };
+        let Some(current) = visit.session.user() else {
+            return unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await;
+        };
         let data = json!({
             "user": view::user(&current.user, current.email.as_deref()),
             "methods": view::records(&current.records),

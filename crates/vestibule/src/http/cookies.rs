@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn s3_session_cookies_are_kept_from_scripts_and_plain_http() {
-        let config = Config::from_toml("server.public_url = 'https://auth.example.org'\nemail.host = 'localhost'").unwrap();
+        let config =
+            Config::from_toml("server.public_url = 'https://auth.example.org'\nemail.host = 'localhost'")
+                .unwrap();
         let cookies = Cookies::new(&config);
         let session = cookies.session(&Token::generate().unwrap());
         assert!(session.ends_with("; Max-Age=1209600; Path=/; SameSite=Lax; Secure; HttpOnly"), "{session}");

@@ -64,7 +64,10 @@ impl Csrf {
             cookie_name: config.csrf.cookie_name.clone(),
             header_name: config.csrf.header_name.clone(),
             https: config.is_https(),
-            origins: own.into_iter().chain(plain.into_iter().map(|origin| origin.trim_end_matches('/').to_owned())).collect(),
+            origins: own
+                .into_iter()
+                .chain(plain.into_iter().map(|origin| origin.trim_end_matches('/').to_owned()))
+                .collect(),
             wildcards: wild
                 .into_iter()
                 .filter_map(|origin| {
@@ -98,7 +101,8 @@ impl Csrf {
             None => {}
         }
         let secret = held.secret.as_deref().filter(|_| held.came).ok_or(Reason::NoCookie)?;
-        let sent = text(headers, &self.header_name).ok_or_else(|| Reason::NoHeader(self.header_name.clone()))?;
+        let sent =
+            text(headers, &self.header_name).ok_or_else(|| Reason::NoHeader(self.header_name.clone()))?;
         let sent = unmasked(sent).ok_or(Reason::Malformed)?;
         if same(sent.as_bytes(), secret.as_bytes()) { Ok(()) } else { Err(Reason::Mismatch) }
     }
@@ -118,7 +122,8 @@ impl Csrf {
                 // As Django has it, `*.example.org` stands for `example.org` as well.
                 let name = origin.strip_prefix(scheme.as_str());
                 name.is_some_and(|name| {
-                    (name.ends_with(host.as_str()) && !name.contains('/')) || host.strip_prefix('.') == Some(name)
+                    (name.ends_with(host.as_str()) && !name.contains('/'))
+                        || host.strip_prefix('.') == Some(name)
                 })
             })
     }
@@ -130,8 +135,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The secret in a token: the token itself, or what is behind its mask.
 fn unmasked(token: &str) -> Option<String> {
-    let places: Vec<usize> =
-        token.bytes().map(|byte| ALPHABET.iter().position(|letter| *letter == byte)).collect::<Option<_>>()?;
+    let places: Vec<usize> = token
+        .bytes()
+        .map(|byte| ALPHABET.iter().position(|letter| *letter == byte))
+        .collect::<Option<_>>()?;
     if places.len() == LENGTH {
         return Some(token.to_owned());
     }
@@ -218,7 +225,9 @@ mod tests {
     fn s4_over_https_a_referer_stands_in_for_a_missing_origin() {
         let csrf = rules("server.public_url = 'https://auth.example.org'\nemail.host = 'localhost'");
         let cookie = format!("csrftoken={SECRET}");
-        let with = |referer: &str| check(&csrf, &[("cookie", &cookie), ("x-csrftoken", SECRET), ("referer", referer)]);
+        let with = |referer: &str| {
+            check(&csrf, &[("cookie", &cookie), ("x-csrftoken", SECRET), ("referer", referer)])
+        };
         assert_eq!(with("https://auth.example.org/login"), Ok(()));
         assert!(with("http://auth.example.org/login").is_err());
         assert!(with("https://evil.example/auth.example.org").is_err());

@@ -58,7 +58,11 @@ fn render(found: &[StoredMessage]) -> String {
         let _ = write!(
             out,
             "<article><h2>{}</h2><small>to {}</small><pre>{}</pre></article>",
-            escape(if message.content.subject.is_empty() { "Text message" } else { &message.content.subject }),
+            escape(if message.content.subject.is_empty() {
+                "Text message"
+            } else {
+                &message.content.subject
+            }),
             escape(&message.to),
             escape(&message.content.text)
         );

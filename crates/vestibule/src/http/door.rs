@@ -18,8 +18,8 @@ use super::cookies::{self, Cookies};
 use super::csrf::{Csrf, Held};
 use super::envelope::{Wrong, bare};
 use super::input::Form;
-use super::threshold::ClientAddress;
 use super::json;
+use super::threshold::ClientAddress;
 
 /// What a handler gives. Handlers are `fn(&mut Call) -> Reply<'_>` and do three things: read, call one operation, answer.
 pub(super) type Reply<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + Send + 'a>>;
@@ -101,7 +101,9 @@ impl Door {
                 return door.leave(bare(StatusCode::FORBIDDEN), Some(held), &Change::Kept);
             }
         }
-        let body = if safe { Bytes::new() } else {
+        let body = if safe {
+            Bytes::new()
+        } else {
             let limit = door.ctx.config.server.body_limit as usize;
             match Limited::new(body, limit).collect().await {
                 Ok(body) => body.to_bytes(),
@@ -113,8 +115,13 @@ impl Door {
         };
         let mut visit = door.visit(&parts);
         let presented = door.present(&parts.headers, &mut visit).await;
-        let mut call =
-            Call { ctx: Arc::clone(&door.ctx), visit, config: door.config.clone(), headers: parts.headers, body };
+        let mut call = Call {
+            ctx: Arc::clone(&door.ctx),
+            visit,
+            config: door.config.clone(),
+            headers: parts.headers,
+            body,
+        };
         let outcome = match presented {
             Ok(()) => handler(&mut call).await,
             Err(refusal) => Err(refusal),
@@ -129,7 +136,8 @@ impl Door {
 
     fn visit(&self, parts: &axum::http::request::Parts) -> Visit {
         let address = parts.extensions.get::<ClientAddress>().cloned().unwrap_or_default();
-        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let agent =
+            parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Visit {
             client: self.client,
             session: Session::None,
@@ -144,7 +152,9 @@ impl Door {
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
     async fn present(&self, headers: &HeaderMap, visit: &mut Visit) -> Outcome<()> {
         let carried = match self.client {
-            ClientKind::App => headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?").to_owned()),
+            ClientKind::App => {
+                headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?").to_owned())
+            }
             ClientKind::Browser => cookies::find(headers, &self.ctx.config.session.cookie_name),
         };
         let Some(carried) = carried.filter(|carried| !carried.is_empty()) else { return Ok(()) };

@@ -109,9 +109,18 @@ mod tests {
     fn e5_only_plain_objects_are_taken() {
         assert_eq!(object(b"").unwrap().len(), 0);
         assert_eq!(object(br#" {"a": [1, -2, 2.5, null, true, "x", {"b": {}}]} "#).unwrap().len(), 1);
-        for wrong in
-            ["   ", "[]", "null", "12", "\"text\"", "true", "{}{}", "{\"a\":1,\"a\":2}", "{\"a\": ", "{\"a\":{\"b\":1,\"b\":1}}"]
-        {
+        for wrong in [
+            "   ",
+            "[]",
+            "null",
+            "12",
+            "\"text\"",
+            "true",
+            "{}{}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\": ",
+            "{\"a\":{\"b\":1,\"b\":1}}",
+        ] {
             assert!(object(wrong.as_bytes()).is_none(), "{wrong}");
         }
         assert!(object(b"\xef\xbb\xbf{}").is_none());

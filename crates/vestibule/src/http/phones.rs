@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::json;
 use vestibule_base::config::Action;
-use vestibule_core::account::{PhoneNumber, phones};
 use vestibule_core::Outcome;
+use vestibule_core::account::{PhoneNumber, phones};
 
 use super::answer::Answer;
 use super::door::{Call, Reply};

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 use vestibule_base::storage::sessions::Listed;
-use vestibule_core::{Outcome, Problem};
 use vestibule_core::session::list;
+use vestibule_core::{Outcome, Problem};
 
 use super::answer::Answer;
 use super::door::{Call, Reply};
@@ -20,7 +20,9 @@ pub(super) fn delete(call: &mut Call) -> Reply<'_> {
         let ids = match form.value("sessions") {
             None | Some(Value::Null) => Err(Problem::required()),
             Some(Value::Array(ids)) if ids.is_empty() => Err(Problem::required()),
-            Some(Value::Array(ids)) => ids.iter().map(id).collect::<Option<Vec<i64>>>().ok_or_else(Problem::invalid),
+            Some(Value::Array(ids)) => {
+                ids.iter().map(id).collect::<Option<Vec<i64>>>().ok_or_else(Problem::invalid)
+            }
             Some(_) => Err(Problem::invalid()),
         };
         let ids = ids.map_err(|problem| form.reject(problem.on("sessions"))).ok();

@@ -29,7 +29,9 @@ fn read(call: &Call, form: &mut Form) -> Signup {
             SignupField::Username => {
                 let typed = form.text("username", required);
                 new.username = typed.and_then(|typed| {
-                    Username::parse(account, &typed).map_err(|problem| form.reject(problem.on("username"))).ok()
+                    Username::parse(account, &typed)
+                        .map_err(|problem| form.reject(problem.on("username")))
+                        .ok()
                 });
             }
             SignupField::Email => new.email = form.email("email", required, account.email_max_length),
@@ -47,6 +49,8 @@ fn read(call: &Call, form: &mut Form) -> Signup {
         }
     }
     let trap = account.signup_form_honeypot_field.as_deref();
-    let by_robot = trap.and_then(|name| form.value(name)).is_some_and(|value| !matches!(value.as_str(), Some("")) && !value.is_null());
+    let by_robot = trap
+        .and_then(|name| form.value(name))
+        .is_some_and(|value| !matches!(value.as_str(), Some("")) && !value.is_null());
     Signup { account: new, by_robot }
 }

@@ -17,7 +17,10 @@ pub(super) fn routes(prefix: &str) -> Router {
     let yaml = YAML.replace("/_allauth/", &format!("{prefix}/"));
     let json = to_json(&yaml);
     Router::new()
-        .route(&format!("{prefix}/openapi.yaml"), get(move || respond("application/vnd.oai.openapi", yaml.clone())))
+        .route(
+            &format!("{prefix}/openapi.yaml"),
+            get(move || respond("application/vnd.oai.openapi", yaml.clone())),
+        )
         .route(
             &format!("{prefix}/openapi.json"),
             get(move || {
@@ -62,6 +65,9 @@ async fn page() -> Response<Body> {
 /// How a Content Security Policy (Level 3, section 2.3.1) names the one element of this kind in the page.
 fn hash_of(element: &str) -> String {
     let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-    let content = PAGE.split_once(&open).and_then(|(_, rest)| rest.split_once(&close)).map_or("", |(content, _)| content);
+    let content = PAGE
+        .split_once(&open)
+        .and_then(|(_, rest)| rest.split_once(&close))
+        .map_or("", |(content, _)| content);
     format!("sha256-{}", base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(content)))
 }

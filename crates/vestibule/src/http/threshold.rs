@@ -48,7 +48,8 @@ pub(super) struct Threshold {
 
 impl Threshold {
     pub(super) fn new(config: &Config) -> Self {
-        let own = url::Url::parse(&config.server.public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let own =
+            url::Url::parse(&config.server.public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let hosts = match config.server.allowed_hosts.as_slice() {
             [] => own.into_iter().collect(),
             listed => listed.to_vec(),
@@ -88,7 +89,11 @@ impl Threshold {
 }
 
 /// Lets a request pass to its route, and dresses the answer.
-pub(super) async fn pass(State(threshold): State<Arc<Threshold>>, mut request: Request, next: Next) -> Response<Body> {
+pub(super) async fn pass(
+    State(threshold): State<Arc<Threshold>>,
+    mut request: Request,
+    next: Next,
+) -> Response<Body> {
     let id = format!("{:016x}-{:x}", threshold.process, threshold.count.fetch_add(1, Ordering::Relaxed));
     let origin = threshold.cors.allowed(request.headers());
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
@@ -109,7 +114,10 @@ pub(super) async fn pass(State(threshold): State<Arc<Threshold>>, mut request: R
 
 fn check(threshold: &Threshold, request: &mut Request) -> Result<(), Response<Body>> {
     let headers = request.headers();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or(request.uri().authority().map(|a| a.as_str()));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .or(request.uri().authority().map(|a| a.as_str()));
     if host.is_some_and(|host| !threshold.knows(host)) {
         tracing::warn!(host, "a request for a host that is not in server.allowed_hosts");
         return Err(bare(StatusCode::BAD_REQUEST));

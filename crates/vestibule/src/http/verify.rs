@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use serde_json::json;
+use vestibule_core::Problem;
 use vestibule_core::account::{primary_email, verify_email, verify_phone};
 use vestibule_core::login::entry::verification;
-use vestibule_core::Problem;
 
 use super::answer::Answer;
 use super::door::{Call, Reply};

@@ -97,7 +97,9 @@ pub async fn send(
     let user_id = user.map(|user| user.id);
     process::begin(ctx, tx, visit, Kind::LoginCode, user_id, address.as_str(), user.map(|_| &code)).await?;
     match (address, user) {
-        (Address::Email(email), Some(_)) => ctx.mail(tx, visit, email, MailKind::LoginCode { code: shown }).await,
+        (Address::Email(email), Some(_)) => {
+            ctx.mail(tx, visit, email, MailKind::LoginCode { code: shown }).await
+        }
         (Address::Email(email), None) => verify_email::tell_owner(ctx, tx, visit, email, signup).await,
         (Address::Phone(phone), Some(_)) => {
             verify_phone::text(ctx, tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await
@@ -167,7 +169,8 @@ pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
         if process.address.contains('@') {
             ctx.mail(&mut tx, visit, &process.address, MailKind::LoginCode { code: shown }).await?;
         } else {
-            verify_phone::text(ctx, &mut tx, visit, &process.address, SmsKind::VerificationCode, Some(shown)).await?;
+            verify_phone::text(ctx, &mut tx, visit, &process.address, SmsKind::VerificationCode, Some(shown))
+                .await?;
         }
     }
     let again = Process { resends: process.resends + 1, code_hash, ..process };

@@ -1,7 +1,7 @@
 //! Signing up: makes the account and enters it.
 
-use crate::account::signup::{self, NewAccount, Verdict};
 use crate::account::EmailAddress;
+use crate::account::signup::{self, NewAccount, Verdict};
 use crate::context::{Ctx, Visit};
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};

@@ -64,7 +64,12 @@ pub async fn phone_awaited(ctx: &Ctx, visit: &Visit) -> Outcome<(Option<Login>, 
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for a wrong code.
-pub async fn phone(ctx: &Ctx, visit: &mut Visit, awaited: (Option<Login>, Process), code: &str) -> Outcome<()> {
+pub async fn phone(
+    ctx: &Ctx,
+    visit: &mut Visit,
+    awaited: (Option<Login>, Process),
+    code: &str,
+) -> Outcome<()> {
     let (login, process) = awaited;
     let process = verify_phone::look(ctx, visit, &process, code).await?;
     let mut tx = ctx.db.write().await?;

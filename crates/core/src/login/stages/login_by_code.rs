@@ -11,7 +11,12 @@ use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
 use crate::session::Method;
 
-pub(in crate::login) async fn check(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login) -> Outcome<Verdict> {
+pub(in crate::login) async fn check(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    login: &Login,
+) -> Outcome<Verdict> {
     if !required(ctx, login) {
         return Ok(Verdict::Pass);
     }

@@ -8,7 +8,12 @@ use crate::context::{Ctx, Visit};
 use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
 
-pub(in crate::login) async fn check(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login) -> Outcome<Verdict> {
+pub(in crate::login) async fn check(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    login: &Login,
+) -> Outcome<Verdict> {
     let mandatory = match ctx.config.account.email_verification {
         EmailVerification::None => return Ok(Verdict::Pass),
         EmailVerification::Optional => false,

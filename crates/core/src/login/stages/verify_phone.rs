@@ -8,8 +8,15 @@ use crate::context::{Ctx, Visit};
 use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
 
-pub(in crate::login) async fn check(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: &Login) -> Outcome<Verdict> {
-    let Some(presence) = ctx.config.account.signup_fields.get(SignupField::Phone) else { return Ok(Verdict::Pass) };
+pub(in crate::login) async fn check(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    login: &Login,
+) -> Outcome<Verdict> {
+    let Some(presence) = ctx.config.account.signup_fields.get(SignupField::Phone) else {
+        return Ok(Verdict::Pass);
+    };
     let phone = match &login.user {
         None => login.state.phone.clone(),
         Some(user) => match phones::of_user(tx, user.id).await? {

@@ -1,0 +1,69 @@
+//! What an operator does with accounts, past all rules of signup.
+
+use vestibule_base::security::password::Password;
+use vestibule_core::Ctx;
+use vestibule_core::account::admin::{self, AdminError, NewUser, UserSummary};
+
+/// The accounts of a running Vestibule.
+#[derive(Debug, Clone, Copy)]
+pub struct Users<'a> {
+    pub(crate) ctx: &'a Ctx,
+}
+
+impl Users<'_> {
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`AdminError`]; so for all below.
+    pub async fn create(&self, new: NewUser) -> Result<UserSummary, AdminError> {
+        admin::create(self.ctx, new).await
+    }
+
+    /// Users in the order of their ids, `limit` at most, with ids above `after`.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn list(&self, limit: u32, after: Option<i64>) -> Result<Vec<UserSummary>, AdminError> {
+        admin::list(self.ctx, after.unwrap_or(0), i64::from(limit)).await
+    }
+
+    /// The user with this id, address or name.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn find(&self, who: &str) -> Result<UserSummary, AdminError> {
+        admin::find(self.ctx, who).await
+    }
+
+    /// Gives a user another password, and ends their sessions.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn set_password(&self, id: i64, password: Password) -> Result<(), AdminError> {
+        admin::set_password(self.ctx, id, &password).await
+    }
+
+    /// Shuts a user out: their sessions end at once.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn deactivate(&self, id: i64) -> Result<(), AdminError> {
+        admin::set_active(self.ctx, id, false).await
+    }
+
+    /// Lets a user in again.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn activate(&self, id: i64) -> Result<(), AdminError> {
+        admin::set_active(self.ctx, id, true).await
+    }
+
+    /// Removes a user and all that is theirs.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn delete(&self, id: i64) -> Result<(), AdminError> {
+        admin::delete(self.ctx, id).await
+    }
+}
