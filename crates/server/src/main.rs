@@ -4,7 +4,6 @@ mod cli;
 mod listener;
 mod metrics;
 mod output;
-#[expect(dead_code, reason = "stands in for what is being built")]
 mod secrets;
 mod telemetry;
 

@@ -56,7 +56,8 @@ settings! {
         /// Danger: without limits, passwords and codes can be guessed. allauth: `ACCOUNT_RATE_LIMITS`.
         pub rate_limits: RateLimits = RateLimits::default(),
 
-        /// Whether a browser keeps its session when it is closed: `true`, `false`, or unset to leave it to the client.
+        /// Taken so that allauth's settings can be kept as they are; it concerns allauth's own login page. How long a
+        /// browser keeps its session is `session.cookie_age`.
         ///
         /// allauth: `ACCOUNT_SESSION_REMEMBER`.
         pub session_remember: Option<bool> = None,

@@ -1,5 +1,6 @@
 //! Email addresses and phone numbers, in the one form in which they are stored and compared.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// An email address: local part of ASCII in lower case, domain in lower case as A-labels. Two spellings that differ in
@@ -45,6 +46,18 @@ impl EmailAddress {
     }
 }
 
+/// A stored address as people read it: the domain in its own script.
+#[must_use]
+pub fn shown(stored: &str) -> Cow<'_, str> {
+    match stored.split_once('@') {
+        Some((local, domain)) if domain.contains("xn--") => {
+            let (domain, valid) = idna::domain_to_unicode(domain);
+            if valid.is_ok() { format!("{local}@{domain}").into() } else { stored.into() }
+        }
+        _ => stored.into(),
+    }
+}
+
 impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -52,15 +65,16 @@ impl fmt::Display for EmailAddress {
 }
 
 impl PhoneNumber {
-    /// Takes what somebody typed: `+`, a digit from 1 to 9 and 5 to 14 more. Blanks and hyphens do not count.
+    /// Takes what somebody typed: `+`, a digit from 1 to 9 and 5 to 14 more. One number has one spelling: blanks and
+    /// hyphens inside are refused.
     #[must_use]
     pub fn parse(typed: &str) -> Option<Self> {
-        let number: String = typed.trim().chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let number = typed.trim();
         let digits = number.strip_prefix('+')?;
         let valid = (6..=15).contains(&digits.len())
             && !digits.starts_with('0')
             && digits.bytes().all(|digit| digit.is_ascii_digit());
-        valid.then_some(Self(number))
+        valid.then(|| Self(number.to_owned()))
     }
 
     /// The number.
@@ -150,13 +164,17 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_any_spelling() {
-        for spelling in ["+31 6 1234-5678", " +31612345678 "] {
-            assert_eq!(PhoneNumber::parse(spelling).unwrap().as_str(), "+31612345678");
-        }
-        for wrong in
-            ["31612345678", "+0612345678", "+12345", "+1234567890123456", "+3161234567a", "+٣١٦١٢٣٤٥٦٧٨"]
-        {
+    fn numbers_have_one_spelling() {
+        assert_eq!(PhoneNumber::parse(" +31612345678 ").unwrap().as_str(), "+31612345678");
+        for wrong in [
+            "31612345678",
+            "+31 6 1234-5678",
+            "+0612345678",
+            "+12345",
+            "+1234567890123456",
+            "+3161234567a",
+            "+٣١٦١٢٣٤٥٦٧٨",
+        ] {
             assert_eq!(PhoneNumber::parse(wrong), None, "{wrong}");
         }
     }

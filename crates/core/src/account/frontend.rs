@@ -1,10 +1,9 @@
 //! Addresses of the front end's pages, for links in mails. Built from the configuration only, never from a request.
 
 use vestibule_base::config::Config;
-use vestibule_base::security::Token;
 
 /// The page that proves an address.
-pub(super) fn confirm_email(config: &Config, key: &Token) -> String {
+pub(super) fn confirm_email(config: &Config, key: &str) -> String {
     with_key(
         config,
         config.headless.frontend_urls.account_confirm_email.as_deref(),
@@ -14,7 +13,7 @@ pub(super) fn confirm_email(config: &Config, key: &Token) -> String {
 }
 
 /// The page that takes a new password.
-pub(super) fn reset_password(config: &Config, key: &Token) -> String {
+pub(super) fn reset_password(config: &Config, key: &str) -> String {
     with_key(
         config,
         config.headless.frontend_urls.account_reset_password_from_key.as_deref(),
@@ -34,8 +33,8 @@ pub(super) fn signup(config: &Config) -> Option<String> {
 }
 
 /// Keys are base64url: they need no escaping in a path, a query or a fragment.
-fn with_key(config: &Config, template: Option<&str>, fallback: &str, key: &Token) -> String {
-    absolute(config, template.unwrap_or(fallback).replace("{key}", key.expose()))
+fn with_key(config: &Config, template: Option<&str>, fallback: &str, key: &str) -> String {
+    absolute(config, template.unwrap_or(fallback).replace("{key}", key))
 }
 
 fn absolute(config: &Config, url: String) -> String {

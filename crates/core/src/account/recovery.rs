@@ -75,7 +75,7 @@ async fn send_links(
         let key = Token::generate()?;
         links::insert(tx, LINK, &key.digest(), user.id, email.as_str(), visit.now.saturating_add(lifetime))
             .await?;
-        let url = frontend::reset_password(&ctx.config, &key);
+        let url = frontend::reset_password(&ctx.config, &format!("{}-{}", user.id, key.expose()));
         let username = user.username.clone().filter(|_| names);
         ctx.mail(tx, visit, email.as_str(), MailKind::PasswordResetLink { url, username }).await?;
     }
@@ -150,9 +150,12 @@ async fn by_code(ctx: &Ctx, visit: &Visit, process: Process, key: &str) -> Outco
 
 async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Reset> {
     let invalid = || Refusal::from(Problem::invalid_password_reset().on("key"));
-    let token = Token::parse(key).ok_or_else(invalid)?;
+    // As in the reference, the key names its user first.
+    let (user_id, token) = key.split_once('-').ok_or_else(invalid)?;
+    let token = Token::parse(token).ok_or_else(invalid)?;
     let mut conn = ctx.db.read().await?;
-    let link = links::find(&mut conn, LINK, &token.digest(), visit.now).await?.ok_or_else(invalid)?;
+    let link = links::find(&mut conn, LINK, &token.digest(), visit.now).await?;
+    let link = link.filter(|link| link.user_id.to_string() == user_id).ok_or_else(invalid)?;
     let user =
         users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
     Ok(Reset { user, by: By::Link(token) })
@@ -179,7 +182,8 @@ pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> O
             if !process::spend(&mut tx, process).await? {
                 return Err(Refusal::Conflict);
             }
-            verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address).await?;
+            verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, true)
+                .await?;
         }
         By::Link(token) => {
             links::take(&mut tx, LINK, &token.digest(), visit.now)

@@ -47,7 +47,7 @@ pub async fn send(
             let days = i64::from(ctx.config.account.email_confirmation_expire_days);
             let expires_at = visit.now.saturating_add(days.saturating_mul(DAY));
             links::insert(tx, LINK, &key.digest(), user.id, email, expires_at).await?;
-            let url = frontend::confirm_email(&ctx.config, &key);
+            let url = frontend::confirm_email(&ctx.config, key.expose());
             ctx.mail(tx, visit, email, MailKind::VerifyEmailLink { url, signup }).await?;
         }
         None => tell_owner(ctx, tx, visit, email, signup).await?,
@@ -261,8 +261,9 @@ pub async fn mark_verified(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User,
     Ok(())
 }
 
-/// The same, where a code sent to the address proves it in passing. What was set up on the account before anybody
-/// proved anything is thrown away: its maker may not be the owner of the address (H1).
+/// The same, where a code sent to the address proves it in passing. With `alone`, nothing but that code was given: then
+/// what was set up on the account before anybody proved anything is thrown away, since whoever did it need not be the
+/// owner of the address (H1).
 ///
 /// # Errors
 /// [`Refusal::Fault`].
@@ -272,6 +273,7 @@ pub async fn mark_verified_in_passing(
     visit: &Visit,
     user: &mut User,
     email: &str,
+    alone: bool,
 ) -> Outcome<()> {
     let rows = emails::of_user(tx, user.id).await?;
     let Some(row) = rows.iter().find(|row| row.email == email && !row.verified) else { return Ok(()) };
@@ -281,7 +283,7 @@ pub async fn mark_verified_in_passing(
         return Ok(());
     }
     mark_verified(ctx, tx, visit, user, email).await?;
-    if rows.iter().all(|row| !row.verified) {
+    if alone && rows.iter().all(|row| !row.verified) {
         users::set_password(tx, user.id, None).await?;
         user.password = None;
         emails::delete_unverified(tx, user.id).await?;
@@ -365,8 +367,7 @@ pub async fn change(
         if let Some(former) = rows.iter().rev().find(|row| !row.verified) {
             emails::delete(&mut tx, former.id).await?;
         }
-        let primary = !rows.iter().any(|row| row.verified && row.primary);
-        emails::insert(&mut tx, user.id, email.as_str(), false, primary, ctx.config.account.unique_email)
+        emails::insert(&mut tx, user.id, email.as_str(), false, false, ctx.config.account.unique_email)
             .await?;
     }
     let process = Process {

@@ -29,14 +29,12 @@ struct Form {
     name: String,
     /// Everything behind the value.
     attributes: String,
-    max_age: Option<i64>,
+    max_age: i64,
 }
 
 impl Cookies {
     pub(super) fn new(config: &Config) -> Self {
         let (session, csrf) = (&config.session, &config.csrf);
-        // `session_remember = false`: the browser forgets the cookie when it is closed.
-        let remembered = config.account.session_remember != Some(false);
         Self {
             session: Form {
                 name: session.cookie_name.clone(),
@@ -47,7 +45,7 @@ impl Cookies {
                     config.session_cookie_secure(),
                     session.cookie_httponly,
                 ),
-                max_age: remembered.then_some(session.cookie_age),
+                max_age: session.cookie_age,
             },
             csrf: Form {
                 name: csrf.cookie_name.clone(),
@@ -58,7 +56,7 @@ impl Cookies {
                     config.csrf_cookie_secure(),
                     false,
                 ),
-                max_age: Some(csrf.cookie_age),
+                max_age: csrf.cookie_age,
             },
         }
     }
@@ -68,7 +66,7 @@ impl Cookies {
     }
 
     pub(super) fn no_session(&self) -> String {
-        self.session.write("", Some(0))
+        self.session.write("", 0)
     }
 
     pub(super) fn csrf(&self, secret: &str) -> String {
@@ -77,14 +75,10 @@ impl Cookies {
 }
 
 impl Form {
-    fn write(&self, value: &str, max_age: Option<i64>) -> String {
-        let lifetime = match max_age {
-            None => String::new(),
-            // Old browsers know only the date.
-            Some(0) => "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT".to_owned(),
-            Some(seconds) => format!("; Max-Age={seconds}"),
-        };
-        format!("{}={value}{lifetime}{}", self.name, self.attributes)
+    fn write(&self, value: &str, max_age: i64) -> String {
+        // Old browsers know only the date.
+        let past = if max_age == 0 { "; Expires=Thu, 01 Jan 1970 00:00:00 GMT" } else { "" };
+        format!("{}={value}; Max-Age={max_age}{past}{}", self.name, self.attributes)
     }
 }
 

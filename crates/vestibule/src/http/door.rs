@@ -15,7 +15,7 @@ use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 
 use super::answer::{self, Answer};
 use super::cookies::{self, Cookies};
-use super::csrf::{Csrf, Held};
+use super::csrf::Csrf;
 use super::envelope::{Wrong, bare};
 use super::input::Form;
 use super::json;
@@ -98,7 +98,7 @@ impl Door {
         if let Some(held) = held.as_ref().filter(|_| !safe) {
             if let Err(reason) = door.csrf.check(held, &parts.headers) {
                 tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
-                return door.leave(bare(StatusCode::FORBIDDEN), Some(held), &Change::Kept);
+                return bare(StatusCode::FORBIDDEN);
             }
         }
         let body = if safe {
@@ -109,12 +109,13 @@ impl Door {
                 Ok(body) => body.to_bytes(),
                 Err(_) => {
                     let too_long = vec![Wrong::from(Problem::malformed())];
-                    return door.leave(answer::invalid(too_long), held.as_ref(), &Change::Kept);
+                    return answer::invalid(too_long);
                 }
             }
         };
         let mut visit = door.visit(&parts);
         let presented = door.present(&parts.headers, &mut visit).await;
+        let before = user_of(&visit);
         let mut call = Call {
             ctx: Arc::clone(&door.ctx),
             visit,
@@ -131,7 +132,10 @@ impl Door {
             Ok(answer) => answer.into_response(door.token_for_app(&visit.change)),
             Err(refusal) => answer::refuse(&door.ctx, &visit, refusal).await,
         };
-        door.leave(response, held.as_ref(), &visit.change)
+        // The token changes whenever somebody enters, so that one from before is worthless (S4).
+        let entered = user_of(&visit).is_some_and(|user| before != Some(user));
+        let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
+        door.leave(response, csrf, &visit.change)
     }
 
     fn visit(&self, parts: &axum::http::request::Parts) -> Visit {
@@ -179,16 +183,15 @@ impl Door {
     }
 
     /// Hands a browser its cookies.
-    fn leave(&self, mut response: Response<Body>, held: Option<&Held>, change: &Change) -> Response<Body> {
-        let Some(held) = held else { return response };
+    fn leave(&self, mut response: Response<Body>, csrf: Option<String>, change: &Change) -> Response<Body> {
+        if self.client == ClientKind::App {
+            return response;
+        }
         let session = match change {
             Change::Kept => None,
             Change::Issued(token) => Some(self.cookies.session(token)),
             Change::Ended => Some(self.cookies.no_session()),
         };
-        // The token changes whenever somebody enters, so that one from before is worthless (S4).
-        let entered = matches!(change, Change::Issued(_)) && response.status() == StatusCode::OK;
-        let csrf = if entered { Csrf::fresh().ok() } else { held.to_set() };
         let csrf = csrf.map(|secret| self.cookies.csrf(&secret));
         for cookie in session.into_iter().chain(csrf) {
             if let Ok(value) = HeaderValue::try_from(cookie) {
@@ -197,4 +200,8 @@ impl Door {
         }
         response
     }
+}
+
+fn user_of(visit: &Visit) -> Option<i64> {
+    visit.session.user().map(|current| current.user.id)
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod authenticators;
 mod code;
 mod config;
 mod cookies;
@@ -17,6 +18,7 @@ mod json;
 mod login;
 mod password;
 mod phones;
+mod providers;
 mod session;
 mod sessions;
 mod signup;
@@ -85,6 +87,8 @@ fn api(router: Router, ctx: &Arc<Ctx>, client: ClientKind) -> Router {
         ],
     );
     routes.at("/account/phone", &[("GET", phones::get), ("POST", phones::post)]);
+    routes.at("/account/authenticators", &[("GET", authenticators::get)]);
+    routes.at("/account/providers", &[("GET", providers::get)]);
     routes.at("/account/password/change", &[("POST", password::change)]);
     routes.router
 }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::json;
 use vestibule_core::Problem;
+use vestibule_core::account::address::shown;
 use vestibule_core::account::{primary_email, verify_email, verify_phone};
 use vestibule_core::login::entry::verification;
 
@@ -23,7 +24,8 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
         let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
         let mut conn = call.ctx.db.read().await?;
         let primary = primary_email(&mut conn, proof.user.id).await?;
-        let data = json!({ "email": proof.email, "user": view::user(&proof.user, primary.as_deref()) });
+        let data =
+            json!({ "email": shown(&proof.email), "user": view::user(&proof.user, primary.as_deref()) });
         let meta = Meta { is_authenticating: Some(waiting.is_some()), ..Meta::default() };
         Ok(Answer::Envelope { status: StatusCode::OK, data: Some(data), meta })
     })

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use vestibule_base::storage::emails::Email;
 use vestibule_base::storage::users::User;
+use vestibule_core::account::address::shown;
 use vestibule_core::session::Record;
 
 /// A user, as clients see them. What is not known is left out.
@@ -12,7 +13,7 @@ pub(super) fn user(user: &User, email: Option<&str>) -> Value {
     let display = user.username.as_deref().or(email).map_or_else(|| user.id.to_string(), str::to_owned);
     shape.insert("display".into(), display.into());
     if let Some(email) = email {
-        shape.insert("email".into(), email.into());
+        shape.insert("email".into(), shown(email).into());
     }
     shape.insert("has_usable_password".into(), user.password.is_some().into());
     if let Some(username) = &user.username {
@@ -52,6 +53,6 @@ pub(super) fn seconds(at: vestibule_base::security::Millis) -> Value {
 /// The addresses of a user.
 pub(super) fn emails(rows: &[Email]) -> Value {
     rows.iter()
-        .map(|row| json!({ "email": row.email, "verified": row.verified, "primary": row.primary }))
+        .map(|row| json!({ "email": shown(&row.email), "verified": row.verified, "primary": row.primary }))
         .collect()
 }

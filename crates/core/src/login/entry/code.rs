@@ -67,10 +67,11 @@ pub async fn request(ctx: &Ctx, visit: &mut Visit, who: &Requester) -> Outcome<(
         tx.commit().await?;
         return Err(Problem::too_many_login_attempts().on(param).into());
     }
-    if visit.session.user().is_some() {
-        return Err(Refusal::Conflict);
-    }
     send(ctx, &mut tx, visit, user.as_ref(), &address, false).await?;
+    if visit.session.user().is_some() {
+        // No login waits for it: whoever is logged in stays so.
+        return ctx.commit(tx).await;
+    }
     let mut state = State { by_code: true, ..State::default() };
     match address {
         Address::Email(email) => state.email = Some(email),
@@ -142,7 +143,9 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
     let mut record = Record::new(Method::Code, visit.now);
     if process.address.contains('@') {
         record.email = Some(process.address.clone());
-        verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address).await?;
+        let alone = login.state.by_code;
+        verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, alone)
+            .await?;
     } else {
         record.phone = Some(process.address.clone());
         verify_phone::mark_verified(&mut tx, visit, user.id, &process.address).await?;

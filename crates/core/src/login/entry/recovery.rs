@@ -1,12 +1,13 @@
 //! Resetting a password, which also logs in if `login_on_password_reset` is on.
 
+use vestibule_base::config::ClientKind;
 use vestibule_base::security::password::Password;
 
 use crate::account::recovery::{self, Reset};
-use crate::context::{Ctx, Visit};
+use crate::context::{Change, Ctx, Visit};
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::Outcome;
-use crate::session::{Method, Record};
+use crate::session::{Method, Record, Session};
 
 /// Sets the new password, and logs in where that is configured. Every stage is passed as ever.
 ///
@@ -14,6 +15,12 @@ use crate::session::{Method, Record};
 /// [`Refusal::Invalid`](crate::Refusal::Invalid) for a weak password.
 pub async fn reset(ctx: &Ctx, visit: &mut Visit, reset: Reset, new: &Password) -> Outcome<()> {
     let (done, mut tx) = recovery::finish(ctx, visit, reset, new).await?;
+    let own = visit.session.user().is_some_and(|current| current.user.id == done.user.id);
+    if own && visit.client == ClientKind::Browser {
+        // All sessions of the user have ended, this one too. An app is told at its next request, as the reference does.
+        visit.session = Session::None;
+        visit.change = Change::Ended;
+    }
     if ctx.config.account.login_on_password_reset {
         let record = Record { email: done.email.clone(), ..Record::new(Method::PasswordReset, visit.now) };
         let state = State { email: done.email, records: vec![record], ..State::default() };

@@ -1,0 +1,13 @@
+//! `account/authenticators`: second factors. None can be set up yet, so everybody has none.
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::door::{Call, Reply};
+
+pub(super) fn get(call: &mut Call) -> Reply<'_> {
+    Box::pin(async move {
+        call.visit.current()?;
+        Ok(Answer::data(json!([])))
+    })
+}
