@@ -137,16 +137,16 @@ pub async fn list(ctx: &Ctx, after: i64, limit: i64) -> Result<Vec<UserSummary>,
 /// [`AdminError::Unknown`].
 pub async fn find(ctx: &Ctx, who: &str) -> Result<UserSummary, AdminError> {
     let mut conn = ctx.db.read().await?;
-    if let Ok(id) = who.parse::<i64>() {
-        if let Some(user) = users::find(&mut conn, id).await? {
-            return summary(&mut conn, user).await;
-        }
+    if let Ok(id) = who.parse::<i64>()
+        && let Some(user) = users::find(&mut conn, id).await?
+    {
+        return summary(&mut conn, user).await;
     }
-    if let Some(email) = EmailAddress::parse(who, ctx.config.account.email_max_length as usize) {
-        if let Some(row) = emails::with_address(&mut conn, email.as_str()).await?.first() {
-            let user = users::find(&mut conn, row.user_id).await?;
-            return summary(&mut conn, required(user, who)?).await;
-        }
+    if let Some(email) = EmailAddress::parse(who, ctx.config.account.email_max_length as usize)
+        && let Some(row) = emails::with_address(&mut conn, email.as_str()).await?.first()
+    {
+        let user = users::find(&mut conn, row.user_id).await?;
+        return summary(&mut conn, required(user, who)?).await;
     }
     let user = users::find_by_username(&mut conn, &username::key(who)).await?;
     summary(&mut conn, required(user, who)?).await

@@ -21,10 +21,11 @@ pub async fn list(ctx: &Ctx, visit: &Visit, user_id: i64) -> Outcome<Vec<Email>>
     let pending = pending(ctx, visit).await?;
     let mut conn = ctx.db.read().await?;
     let mut rows = emails::of_user(&mut conn, user_id).await?;
-    if let Some(process) = pending.filter(|process| process.user_id == Some(user_id)) {
-        if visit.session.user().is_some() && !rows.iter().any(|row| row.email == process.address) {
-            rows.push(Email { id: 0, user_id, email: process.address, verified: false, primary: false });
-        }
+    if let Some(process) = pending.filter(|process| process.user_id == Some(user_id))
+        && visit.session.user().is_some()
+        && !rows.iter().any(|row| row.email == process.address)
+    {
+        rows.push(Email { id: 0, user_id, email: process.address, verified: false, primary: false });
     }
     Ok(rows)
 }
@@ -59,10 +60,10 @@ pub async fn add(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outcome<
     }
     reauthenticate::require(ctx, visit)?;
     if !account.email_verification_by_code_enabled {
-        if account.change_email {
-            if let Some(former) = own.iter().rev().find(|row| !row.verified) {
-                remove(&mut tx, former).await?;
-            }
+        if account.change_email
+            && let Some(former) = own.iter().rev().find(|row| !row.verified)
+        {
+            remove(&mut tx, former).await?;
         }
         emails::insert(&mut tx, user.id, email.as_str(), false, false, false).await?;
     }

@@ -43,10 +43,10 @@ pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem
     let mut problems = Vec::new();
     let mut verdict = Verdict::Free;
     let mut conn = ctx.db.read().await?;
-    if let Some(name) = &new.username {
-        if users::find_by_username(&mut conn, &name.key()).await?.is_some() {
-            problems.push(Problem::username_taken().on("username"));
-        }
+    if let Some(name) = &new.username
+        && users::find_by_username(&mut conn, &name.key()).await?.is_some()
+    {
+        problems.push(Problem::username_taken().on("username"));
     }
     if let Some(email) = &new.email {
         match availability(ctx, &mut conn, email, None).await? {
@@ -55,13 +55,13 @@ pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem
             Availability::Secret => verdict = Verdict::Pretend,
         }
     }
-    if let Some(phone) = &new.phone {
-        if phones::holder(&mut conn, phone.as_str()).await?.is_some() {
-            if ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
-                problems.push(Problem { code: "", ..Problem::phone_taken().on("phone") });
-            } else {
-                verdict = Verdict::Pretend;
-            }
+    if let Some(phone) = &new.phone
+        && phones::holder(&mut conn, phone.as_str()).await?.is_some()
+    {
+        if ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
+            problems.push(Problem { code: "", ..Problem::phone_taken().on("phone") });
+        } else {
+            verdict = Verdict::Pretend;
         }
     }
     drop(conn);

@@ -14,7 +14,7 @@ pub(super) fn find(headers: &HeaderMap, name: &str) -> Option<String> {
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(found, _)| *found == name)
         .map(|(_, value)| value.trim_matches('"').to_owned())
-        .last()
+        .next_back()
 }
 
 /// How our cookies are written.

@@ -95,11 +95,11 @@ impl Door {
             ClientKind::App => None,
             ClientKind::Browser => Some(door.csrf.held(&parts.headers)),
         };
-        if let Some(held) = held.as_ref().filter(|_| !safe) {
-            if let Err(reason) = door.csrf.check(held, &parts.headers) {
-                tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
-                return bare(StatusCode::FORBIDDEN);
-            }
+        if let Some(held) = held.as_ref().filter(|_| !safe)
+            && let Err(reason) = door.csrf.check(held, &parts.headers)
+        {
+            tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
+            return bare(StatusCode::FORBIDDEN);
         }
         let body = if safe {
             Bytes::new()

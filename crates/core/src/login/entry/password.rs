@@ -40,10 +40,10 @@ pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Passwo
     };
     let Some(mut user) = user else { return Err(mismatch(&who).on("password").into()) };
     let mut tx = ctx.db.write().await?;
-    if let Identifier::Email(email) = &who {
-        if verify_email::must_wait(ctx, &mut tx, visit, &user, email.as_str()).await? {
-            return Err(Problem::too_many_login_attempts().into());
-        }
+    if let Identifier::Email(email) = &who
+        && verify_email::must_wait(ctx, &mut tx, visit, &user, email.as_str()).await?
+    {
+        return Err(Problem::too_many_login_attempts().into());
     }
     if visit.session.user().is_some() {
         return Err(Refusal::Conflict);
@@ -76,12 +76,12 @@ async fn candidates(ctx: &Ctx, conn: &mut Conn, who: &Identifier) -> Outcome<Vec
         },
         Identifier::Username(name) => {
             let account = &ctx.config.account;
-            if account.login_methods.contains(&LoginMethod::Email) {
-                if let Some(email) = EmailAddress::parse(name, account.email_max_length as usize) {
-                    let found = by_email(conn, &email).await?;
-                    if !found.is_empty() {
-                        return Ok(found);
-                    }
+            if account.login_methods.contains(&LoginMethod::Email)
+                && let Some(email) = EmailAddress::parse(name, account.email_max_length as usize)
+            {
+                let found = by_email(conn, &email).await?;
+                if !found.is_empty() {
+                    return Ok(found);
                 }
             }
             users::find_by_username(conn, &username::key(name)).await?

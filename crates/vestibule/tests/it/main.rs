@@ -1,0 +1,14 @@
+//! The tests of the library through its public HTTP API, on SQLite and on PostgreSQL. Each line of the threat model has
+//! a test whose name begins with its number.
+
+mod codes;
+mod contract;
+mod edge;
+mod enumeration;
+mod failure;
+mod hijack;
+mod login;
+mod races;
+mod rooms;
+mod sessions;
+mod stages;
