@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,12 +15,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::Service;
 
 /// How long a new connection may take to bring the head of its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
-/// How long a connection may rest between two requests, the head of the next one included. Longer than the idle
-/// time of common proxies (60 s), which would otherwise meet a connection that is just being closed.
+/// How long a connection may rest between two requests, the head of the next one included, before it is closed at
+/// some time within as much again. Longer than the idle time of common proxies (60 s), which would otherwise meet a
+/// connection that is just being closed.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// Bytes buffered per connection, and so the longest head of a request.
 const BUFFER: usize = 32 * 1024;
@@ -89,30 +91,40 @@ async fn connection(
 ) {
     // Answers are small and complete: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let came = AtomicBool::new(false);
+    // Counts requests; those under way hold a clone.
+    let requests = Arc::new(AtomicUsize::new(0));
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        came.store(true, Ordering::Relaxed);
+        requests.fetch_add(1, Ordering::Relaxed);
+        let under_way = Arc::clone(&requests);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request)
+        let answer = router.clone().call(request);
+        async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        }
     });
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut first = std::pin::pin!(tokio::time::sleep(FIRST_REQUEST));
-    let (mut waiting, mut stopping) = (true, false);
+    let mut look = std::pin::pin!(tokio::time::sleep(FIRST_REQUEST));
+    let (mut seen, mut stopping) = (0, false);
     loop {
         tokio::select! {
+            biased; // nearly always it is the connection that woke the task
             result = served.as_mut() => {
                 if let Err(error) = result {
                     tracing::debug!(%peer, error, "connection ended");
                 }
                 break;
             }
-            () = first.as_mut(), if waiting => {
-                waiting = false;
-                if !came.load(Ordering::Relaxed) {
-                    tracing::debug!(%peer, "connection brought no request");
+            () = look.as_mut() => {
+                let count = requests.load(Ordering::Relaxed);
+                if count == seen && Arc::strong_count(&requests) == 1 {
+                    tracing::debug!(%peer, count, "connection closed: it brought no further request");
                     break;
                 }
+                seen = count;
+                look.as_mut().reset(Instant::now() + NEXT_REQUEST);
             }
             _ = stop.wait_for(|stop| *stop), if !stopping => {
                 stopping = true;

@@ -12,6 +12,6 @@ pub(crate) fn start(level: &str) {
     let _ = if std::io::stderr().is_terminal() {
         logs.with_target(false).try_init()
     } else {
-        logs.json().flatten_event(true).with_ansi(false).try_init()
+        logs.json().flatten_event(true).with_span_list(false).try_init()
     };
 }
