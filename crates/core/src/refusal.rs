@@ -70,16 +70,16 @@ impl Fault {
     /// Whether another try later may work: the answer is 503, else 500.
     #[must_use]
     pub fn passes(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Storage(StorageError::Unavailable(_))
-            | Self::Hash(HashError::Busy)
-            | Self::Outbound(_)
-            | Self::Entropy(_) => true,
-            Self::Delivery(
-                DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_),
-            ) => true,
-            _ => false,
-        }
+                | Self::Hash(HashError::Busy)
+                | Self::Outbound(_)
+                | Self::Entropy(_)
+                | Self::Delivery(
+                    DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_)
+                )
+        )
     }
 }
 
