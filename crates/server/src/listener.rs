@@ -20,9 +20,9 @@ use tower::Service;
 
 /// How long a new connection may take to bring the head of its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
-/// How long a connection may rest between two requests, the head of the next one included, before it is closed at
-/// some time within as much again. Longer than the idle time of common proxies (60 s), which would otherwise meet a
-/// connection that is just being closed.
+/// How long a connection may go without a further request, before it is closed at some time within as much again:
+/// whether it rests, sends a request byte by byte, or does not read its answer. Longer than the idle time of common
+/// proxies (60 s), which would otherwise meet a connection that is just being closed, and than any answer takes.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// Bytes buffered per connection, and so the longest head of a request.
 const BUFFER: usize = 32 * 1024;
@@ -91,19 +91,12 @@ async fn connection(
 ) {
     // Answers are small and complete: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    // Counts requests; those under way hold a clone.
-    let requests = Arc::new(AtomicUsize::new(0));
+    let requests = AtomicUsize::new(0);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         requests.fetch_add(1, Ordering::Relaxed);
-        let under_way = Arc::clone(&requests);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().call(request);
-        async move {
-            let answer = answer.await;
-            drop(under_way);
-            answer
-        }
+        router.clone().call(request)
     });
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut look = std::pin::pin!(tokio::time::sleep(FIRST_REQUEST));
@@ -119,7 +112,8 @@ async fn connection(
             }
             () = look.as_mut() => {
                 let count = requests.load(Ordering::Relaxed);
-                if count == seen && Arc::strong_count(&requests) == 1 {
+                // A request that began before the last look and is still under way has stalled.
+                if count == seen {
                     tracing::debug!(%peer, count, "connection closed: it brought no further request");
                     break;
                 }
@@ -136,7 +130,8 @@ async fn connection(
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_buf_size(BUFFER);
+    // hyper's own timeout for heads sets a timer for every request; `connection` looks once in a long while instead.
+    builder.http1().header_read_timeout(None).max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -1,5 +1,7 @@
 //! The program as its operator meets it: a process with arguments, an environment, output and an exit status.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
