@@ -61,7 +61,6 @@ impl Vestibule {
     }
 
     /// The API and all else that is served to the public.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         http::router(Arc::clone(&self.ctx))
     }

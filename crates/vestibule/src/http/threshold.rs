@@ -97,9 +97,9 @@ pub(super) async fn pass(
     let id = format!("{:016x}-{:x}", threshold.process, threshold.count.fetch_add(1, Ordering::Relaxed));
     let origin = threshold.cors.allowed(request.headers());
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    let mut response = match check(&threshold, &mut request) {
-        Err(response) => response,
-        Ok(()) => next.run(request).instrument(span).await,
+    let mut response = match stop(&threshold, &mut request) {
+        Some(response) => response,
+        None => next.run(request).instrument(span).await,
     };
     let headers = response.headers_mut();
     for (name, value) in &HEADERS {
@@ -112,7 +112,8 @@ pub(super) async fn pass(
     response
 }
 
-fn check(threshold: &Threshold, request: &mut Request) -> Result<(), Response<Body>> {
+/// The answer to a request that goes no further, if this is one.
+fn stop(threshold: &Threshold, request: &mut Request) -> Option<Response<Body>> {
     let headers = request.headers();
     let host = headers
         .get(header::HOST)
@@ -120,18 +121,18 @@ fn check(threshold: &Threshold, request: &mut Request) -> Result<(), Response<Bo
         .or(request.uri().authority().map(|a| a.as_str()));
     if host.is_some_and(|host| !threshold.knows(host)) {
         tracing::warn!(host, "a request for a host that is not in server.allowed_hosts");
-        return Err(bare(StatusCode::BAD_REQUEST));
+        return Some(bare(StatusCode::BAD_REQUEST));
     }
     if let Some(preflight) = threshold.cors.preflight(request.method(), headers) {
-        return Err(preflight);
+        return Some(preflight);
     }
     threshold.warn_of_proxy(headers);
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
     let Some(ip) = threshold.addresses.client(headers, peer) else {
         tracing::warn!("a request without the client's address that the trusted proxy should have told");
-        return Err(bare(StatusCode::FORBIDDEN));
+        return Some(bare(StatusCode::FORBIDDEN));
     };
     let address = ClientAddress { ip: ip.to_string(), network: threshold.addresses.network(ip) };
     request.extensions_mut().insert(address);
-    Ok(())
+    None
 }
