@@ -81,10 +81,11 @@ pub async fn forgive(tx: &mut Conn, usage: Usage) -> Result<(), StorageError> {
             limits::clear(tx, &bucket).await?;
             continue;
         }
-        // An update of no hits would make a row: look first.
-        let mut hits = Hits::read(&limits::peek(tx, &bucket).await?);
-        if hits.give_back(slot) {
-            limits::put(tx, &bucket, hits.write()).await?;
+        if let Some(stored) = limits::lock_existing(tx, &bucket).await? {
+            let mut hits = Hits::read(&stored);
+            if hits.give_back(slot) {
+                limits::put(tx, &bucket, hits.write()).await?;
+            }
         }
     }
     Ok(())

@@ -90,6 +90,17 @@ impl Ctx {
         key: Option<&str>,
     ) -> Outcome<Option<Usage>> {
         let user = visit.session.user().map(|current| current.user.id);
+        self.try_limit_user(tx, visit, action, key, user).await
+    }
+
+    async fn try_limit_user(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        action: Action,
+        key: Option<&str>,
+        user: Option<i64>,
+    ) -> Outcome<Option<Usage>> {
         let subject = Subject { ip: &visit.network, user, key };
         let rates = self.config.account.rate_limits.rates(action);
         let usage = ratelimit::take(tx, action.name(), rates, subject, visit.now).await?;
@@ -118,10 +129,8 @@ impl Ctx {
     /// # Errors
     /// [`Refusal::Limited`] if the limit is used up.
     pub async fn limit_user(&self, visit: &Visit, action: Action, user: i64) -> Outcome<()> {
-        let subject = Subject { ip: &visit.network, user: Some(user), key: None };
         let mut tx = self.db.write().await?;
-        let rates = self.config.account.rate_limits.rates(action);
-        let usage = ratelimit::take(&mut tx, action.name(), rates, subject, visit.now).await?;
+        let usage = self.try_limit_user(&mut tx, visit, action, None, Some(user)).await?;
         tx.commit().await?;
         usage.map(drop).ok_or(Refusal::Limited)
     }

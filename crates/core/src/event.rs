@@ -39,6 +39,12 @@ pub enum Event {
     PasswordWiped,
     /// Sessions of a user were ended from elsewhere.
     SessionsEnded,
+    /// An operator let a user in again.
+    Activated,
+    /// An operator shut a user out.
+    Deactivated,
+    /// An operator deleted a user.
+    Deleted,
 }
 
 impl Event {
@@ -63,7 +69,15 @@ impl Event {
             Self::PasswordSet => "password_set",
             Self::PasswordWiped => "password_wiped",
             Self::SessionsEnded => "sessions_ended",
+            Self::Activated => "activated",
+            Self::Deactivated => "deactivated",
+            Self::Deleted => "deleted",
         }
+    }
+
+    /// Writes what an operator did to the audit log.
+    pub fn log_operator(self, user: i64) {
+        tracing::info!(target: "vestibule::audit", event = self.name(), user, by = "operator");
     }
 
     /// Writes it to the audit log.

@@ -38,7 +38,7 @@ pub enum Refusal {
     /// A rate limit is used up.
     #[error("rate limited")]
     Limited,
-    /// We could not. Nothing was changed.
+    /// We could not. The transaction under way was rolled back.
     #[error(transparent)]
     Fault(Fault),
 }
@@ -67,13 +67,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether another request was faster, and has changed what this one relied on: the answer is 409.
+    #[must_use]
+    pub fn overtaken(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Taken | StorageError::Orphan))
+    }
+
     /// Whether another try later may work: the answer is 503, else 500.
     #[must_use]
     pub fn passes(&self) -> bool {
         matches!(
             self,
             Self::Storage(StorageError::Unavailable(_))
-                | Self::Hash(HashError::Busy)
+                | Self::Hash(_)
                 | Self::Outbound(_)
                 | Self::Entropy(_)
                 | Self::Delivery(

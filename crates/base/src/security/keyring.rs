@@ -26,8 +26,6 @@ pub enum Purpose {
     Outbox,
     /// Signatures of outgoing webhooks.
     Webhook,
-    /// Names of rate limit counters.
-    RateLimit,
 }
 
 impl Purpose {
@@ -37,7 +35,6 @@ impl Purpose {
             Self::SessionPassword => b"vestibule/session-password/1",
             Self::Outbox => b"vestibule/outbox/1",
             Self::Webhook => b"vestibule/webhook/1",
-            Self::RateLimit => b"vestibule/rate-limit/1",
         }
     }
 }
@@ -61,6 +58,13 @@ impl Keyring {
     #[must_use]
     pub fn mac(&self, purpose: Purpose, data: &[u8]) -> Digest {
         hash(&hash(&self.present, purpose.label()), data)
+    }
+
+    /// The same under the present key and each former one.
+    #[must_use]
+    pub fn macs(&self, purpose: Purpose, data: &[u8]) -> Vec<Digest> {
+        let roots = std::iter::once(&self.present).chain(&self.former);
+        roots.map(|root| hash(&hash(root, purpose.label()), data)).collect()
     }
 
     /// Whether `mac` was made of `data` with the present key or a former one. Constant time.

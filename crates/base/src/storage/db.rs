@@ -372,7 +372,8 @@ impl From<sqlx::Error> for StorageError {
         match &error {
             sqlx::Error::Database(inner) => match inner.kind() {
                 ErrorKind::UniqueViolation => Self::Taken,
-                ErrorKind::ForeignKeyViolation | ErrorKind::NotNullViolation | ErrorKind::CheckViolation => {
+                ErrorKind::ForeignKeyViolation => Self::Orphan,
+                ErrorKind::NotNullViolation | ErrorKind::CheckViolation => {
                     Self::Refused(inner.message().to_owned())
                 }
                 // SQLite: busy, locked, out of memory, I/O error, corrupt, full, cannot open. PostgreSQL: connection,

@@ -16,6 +16,17 @@ pub struct Email {
     pub verified: bool,
     /// Whether it is the one that the user is known by.
     pub primary: bool,
+    /// Whether the account holds it to the exclusion of all others.
+    pub claimed: bool,
+}
+
+impl Email {
+    /// Whether the address stands for its account. One that was added beside others, and that nobody has proved, does
+    /// not: its owner may be somebody else.
+    #[must_use]
+    pub fn stands_for_account(&self) -> bool {
+        self.verified || self.primary || self.claimed
+    }
 }
 
 fn read(row: &Row) -> Result<Email, StorageError> {
@@ -25,6 +36,7 @@ fn read(row: &Row) -> Result<Email, StorageError> {
         email: row.text(2)?,
         verified: row.flag(3)?,
         primary: row.flag(4)?,
+        claimed: row.opt_text(5)?.is_some(),
     })
 }
 
@@ -35,7 +47,7 @@ fn read(row: &Row) -> Result<Email, StorageError> {
 pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Vec<Email>, StorageError> {
     let rows = conn
         .all(
-            "SELECT id, user_id, email, verified, is_primary FROM emails WHERE user_id = $1 ORDER BY id",
+            "SELECT id, user_id, email, verified, is_primary, claim FROM emails WHERE user_id = $1 ORDER BY id",
             vals![user_id],
         )
         .await?;
@@ -49,7 +61,7 @@ pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Vec<Email>, Storag
 pub async fn with_address(conn: &mut Conn, email: &str) -> Result<Vec<Email>, StorageError> {
     let rows = conn
         .all(
-            "SELECT id, user_id, email, verified, is_primary FROM emails WHERE email = $1
+            "SELECT id, user_id, email, verified, is_primary, claim FROM emails WHERE email = $1
              ORDER BY verified DESC, id",
             vals![email],
         )
@@ -119,10 +131,15 @@ pub async fn delete(conn: &mut Conn, id: i64) -> Result<(), StorageError> {
     conn.execute("DELETE FROM emails WHERE id = $1", vals![id]).await.map(drop)
 }
 
-/// Removes the addresses of a user that nobody has proved.
+/// Removes the addresses of a user that nobody has proved, but for `except`.
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn delete_unverified(conn: &mut Conn, user_id: i64) -> Result<(), StorageError> {
-    conn.execute("DELETE FROM emails WHERE user_id = $1 AND verified = 0", vals![user_id]).await.map(drop)
+pub async fn delete_unverified(conn: &mut Conn, user_id: i64, except: &str) -> Result<(), StorageError> {
+    conn.execute(
+        "DELETE FROM emails WHERE user_id = $1 AND verified = 0 AND email <> $2",
+        vals![user_id, except],
+    )
+    .await
+    .map(drop)
 }

@@ -19,6 +19,17 @@ pub async fn lock(conn: &mut Conn, bucket: &Digest, expires_at: Millis) -> Resul
     row.map_or_else(|| Ok(Vec::new()), |row| row.bytes(0))
 }
 
+/// The hits of a bucket that is there; the row stays locked until the transaction ends.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn lock_existing(conn: &mut Conn, bucket: &Digest) -> Result<Option<Vec<u8>>, StorageError> {
+    let row = conn
+        .maybe("UPDATE limits SET expires_at = expires_at WHERE bucket = $1 RETURNING hits", vals![bucket])
+        .await?;
+    row.map(|row| row.bytes(0)).transpose()
+}
+
 /// The hits of a bucket, without a lock.
 ///
 /// # Errors

@@ -28,6 +28,9 @@ pub enum StorageError {
     /// A row with the same key exists.
     #[error("a row with this key exists already")]
     Taken,
+    /// What a row belongs to is gone.
+    #[error("what this row belongs to is gone")]
+    Orphan,
     /// The database holds what cannot be.
     #[error("broken row: {0}")]
     Broken(String),

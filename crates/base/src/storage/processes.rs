@@ -107,6 +107,40 @@ pub async fn take_attempt(conn: &mut Conn, id: i64, now: Millis) -> Result<Optio
     row.as_ref().map(read).transpose()
 }
 
+/// What a new code, or another address, makes of a process.
+#[derive(Debug)]
+pub struct Renewal<'a> {
+    /// Where the new code goes.
+    pub address: &'a str,
+    /// Keyed hash of the new code.
+    pub code_hash: Option<&'a [u8]>,
+    /// The rest, as JSON.
+    pub state: &'a str,
+    /// 1 if the code is sent again.
+    pub resends: i64,
+    /// 1 if the address was changed.
+    pub changes: i64,
+    /// How often each may happen.
+    pub most: i64,
+}
+
+/// Replaces the code of a process that is still awaited, if that may happen once more; else `false`. Time and attempts
+/// stay what they are.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn renew(conn: &mut Conn, id: i64, new: &Renewal<'_>, now: Millis) -> Result<bool, StorageError> {
+    let touched = conn
+        .execute(
+            "UPDATE processes SET address = $2, code_hash = $3, state = $4, resends = resends + $5, changes = changes + $6
+             WHERE id = $1 AND attempts_left > 0 AND expires_at > $8
+               AND ($5 = 0 OR resends < $7) AND ($6 = 0 OR changes < $7)",
+            vals![id, new.address, new.code_hash, new.state, new.resends, new.changes, new.most, now],
+        )
+        .await?;
+    Ok(touched == 1)
+}
+
 /// Gives back an attempt: the code was right.
 ///
 /// # Errors

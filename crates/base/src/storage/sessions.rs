@@ -1,8 +1,7 @@
 //! Sessions: what a token or a cookie stands for.
 
-use super::users::User;
+use super::users::{User, read_password};
 use super::{Conn, Row, StorageError};
-use crate::security::password::PasswordHash;
 use crate::security::{Digest, Millis};
 use crate::vals;
 
@@ -58,7 +57,7 @@ fn read(row: &Row) -> Result<Session, StorageError> {
         Some(id) => Some(User {
             id,
             username: row.opt_text(8)?,
-            password: row.opt_text(9)?.map(PasswordHash::from_stored),
+            password: read_password(row.opt_text(9)?),
             is_active: row.flag(10)?,
             created_at: row.int(11)?,
             last_login_at: row.opt_int(12)?,
@@ -180,14 +179,36 @@ pub async fn remark(conn: &mut Conn, user_id: i64, old: &[u8], new: &[u8]) -> Re
     .map(drop)
 }
 
+/// Keeps other changes to what hangs on a session waiting until the transaction ends; `false` if it is gone.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn lock(conn: &mut Conn, id: i64) -> Result<bool, StorageError> {
+    // An update that changes nothing takes the row's lock in both databases; there is no other common word for it.
+    Ok(conn.execute("UPDATE sessions SET ended = ended WHERE id = $1 AND ended = 0", vals![id]).await? == 1)
+}
+
+/// Where and when the holder of a session was seen.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// Where they are.
+    pub ip: &'a str,
+    /// What they use.
+    pub user_agent: &'a str,
+    /// The present moment.
+    pub now: Millis,
+    /// When the session ends by itself.
+    pub expires_at: Millis,
+}
+
 /// Notes that the holder was seen, and moves the moment at which the session ends.
 ///
 /// # Errors
 /// Any of [`StorageError`].
-pub async fn touch(conn: &mut Conn, id: i64, now: Millis, expires_at: Millis) -> Result<(), StorageError> {
+pub async fn touch(conn: &mut Conn, id: i64, seen: &Seen<'_>) -> Result<(), StorageError> {
     conn.execute(
-        "UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1",
-        vals![id, now, expires_at],
+        "UPDATE sessions SET last_seen_at = $2, expires_at = $3, ip = $4, user_agent = $5 WHERE id = $1",
+        vals![id, seen.now, seen.expires_at, seen.ip, seen.user_agent],
     )
     .await
     .map(drop)

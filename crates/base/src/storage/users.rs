@@ -2,8 +2,13 @@
 
 use super::{Conn, Row, StorageError};
 use crate::security::Millis;
-use crate::security::password::PasswordHash;
+use crate::security::password::{PasswordHash, usable};
 use crate::vals;
+
+/// A password that nothing can verify against is none: blank, or marked as unusable by Django.
+pub(super) fn read_password(stored: Option<String>) -> Option<PasswordHash> {
+    stored.filter(|hash| usable(hash)).map(PasswordHash::from_stored)
+}
 
 /// A row of `users`.
 #[derive(Debug, Clone)]
@@ -26,7 +31,7 @@ fn read(row: &Row) -> Result<User, StorageError> {
     Ok(User {
         id: row.int(0)?,
         username: row.opt_text(1)?,
-        password: row.opt_text(2)?.map(PasswordHash::from_stored),
+        password: read_password(row.opt_text(2)?),
         is_active: row.flag(3)?,
         created_at: row.int(4)?,
         last_login_at: row.opt_int(5)?,
@@ -126,7 +131,9 @@ pub async fn replace_password(
 ) -> Result<bool, StorageError> {
     let touched = conn
         .execute(
-            "UPDATE users SET password = $3 WHERE id = $1 AND coalesce(password, '') = coalesce($2, '')",
+            // No password, a blank one and one marked as unusable are the same to us.
+            "UPDATE users SET password = $3
+             WHERE id = $1 AND (password = $2 OR ($2 IS NULL AND (password IS NULL OR password = '' OR password LIKE '!%')))",
             vals![id, old.map(PasswordHash::as_str), new.as_str()],
         )
         .await?;

@@ -10,6 +10,7 @@ use super::address::EmailAddress;
 use super::password::forget_under_way;
 use super::username::{self, Username};
 use crate::context::Ctx;
+use crate::event::Event;
 use crate::refusal::Fault;
 
 /// Why an operator's order was not carried out. One line each.
@@ -91,8 +92,7 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
         .transpose()?;
     let name = match new.username.as_deref() {
         Some(typed) => Username::parse(&ctx.config.account, typed).map_err(|p| invalid(typed, &p.message))?,
-        None => username::make_up(email.as_ref().map_or("user", EmailAddress::local_part), 0)
-            .map_err(Fault::from)?,
+        None => made_up(ctx, email.as_ref())?,
     };
     let hash = match &new.password {
         Some(password) => Some(ctx.hashes.hash(password).await.map_err(Fault::from)?),
@@ -162,7 +162,9 @@ pub async fn set_password(ctx: &Ctx, id: i64, password: &Password) -> Result<(),
     required(users::find(&mut tx, id).await?, &id.to_string())?;
     users::set_password(&mut tx, id, Some(&hash)).await?;
     close(&mut tx, id).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Event::PasswordChanged.log_operator(id);
+    Ok(())
 }
 
 /// Lets a user log in, or no longer; with `false` all their sessions end at once.
@@ -177,7 +179,9 @@ pub async fn set_active(ctx: &Ctx, id: i64, active: bool) -> Result<(), AdminErr
     if !active {
         close(&mut tx, id).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    if active { Event::Activated } else { Event::Deactivated }.log_operator(id);
+    Ok(())
 }
 
 /// Removes a user and all that is theirs.
@@ -189,7 +193,19 @@ pub async fn delete(ctx: &Ctx, id: i64) -> Result<(), AdminError> {
     if !users::delete(&mut tx, id).await? {
         return Err(AdminError::Unknown(id.to_string()));
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Event::Deleted.log_operator(id);
+    Ok(())
+}
+
+fn made_up(ctx: &Ctx, email: Option<&EmailAddress>) -> Result<Username, AdminError> {
+    let base = email.map_or("user", EmailAddress::local_part);
+    for attempt in 0..8 {
+        if let Some(name) = username::make_up(&ctx.config.account, base, attempt).map_err(Fault::from)? {
+            return Ok(name);
+        }
+    }
+    Err(invalid(base, "no username can be made of this; give one"))
 }
 
 async fn close(tx: &mut Conn, id: i64) -> Result<(), AdminError> {

@@ -4,7 +4,7 @@ use vestibule_base::config::{LoginMethod, PreventEnumeration};
 use vestibule_base::delivery::MailKind;
 use vestibule_base::storage::emails::{self, Email};
 use vestibule_base::storage::processes::Process;
-use vestibule_base::storage::{Conn, links};
+use vestibule_base::storage::{Conn, links, users};
 
 use super::address::EmailAddress;
 use super::process::{self, Kind};
@@ -25,7 +25,14 @@ pub async fn list(ctx: &Ctx, visit: &Visit, user_id: i64) -> Outcome<Vec<Email>>
         && visit.session.user().is_some()
         && !rows.iter().any(|row| row.email == process.address)
     {
-        rows.push(Email { id: 0, user_id, email: process.address, verified: false, primary: false });
+        rows.push(Email {
+            id: 0,
+            user_id,
+            email: process.address,
+            verified: false,
+            primary: false,
+            claimed: false,
+        });
     }
     Ok(rows)
 }
@@ -45,13 +52,14 @@ pub async fn add(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outcome<
     let user = visit.current()?.user.clone();
     let account = &ctx.config.account;
     let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, user.id).await?;
     let own = emails::of_user(&mut tx, user.id).await?;
     let holders = emails::with_address(&mut tx, email.as_str()).await?;
     if holders.iter().any(|row| row.user_id == user.id) {
         return Err(Problem::duplicate_email().on("email").into());
     }
     let says = account.prevent_enumeration == PreventEnumeration::Off;
-    if account.unique_email && says && !holders.is_empty() {
+    if account.unique_email && says && holders.iter().any(Email::stands_for_account) {
         return Err(Problem::email_taken().on("email").into());
     }
     let most = account.max_email_addresses.filter(|_| !account.change_email);
@@ -68,6 +76,8 @@ pub async fn add(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outcome<
         emails::insert(&mut tx, user.id, email.as_str(), false, false, false).await?;
     }
     verify_email::send(ctx, &mut tx, visit, Some(&user), email.as_str(), false).await?;
+    // Reset keys die with every change of the account's addresses (C4).
+    links::delete_of_kind(&mut tx, recovery::LINK, user.id).await?;
     Event::EmailAdded.log(visit, Some(user.id), "");
     ctx.commit(tx).await
 }
@@ -136,13 +146,14 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     };
     let mut tx = ctx.db.write().await?;
     // Looked at inside the transaction: of two deletions at once, the second sees what the first has left.
-    lock(&mut tx, current.user.id).await?;
+    users::lock(&mut tx, current.user.id).await?;
     let rows = emails::of_user(&mut tx, current.user.id).await?;
-    if !can_delete(ctx, &rows, &row) {
+    let row = still(&rows, &row)?;
+    if !can_delete(ctx, &rows, row) {
         return Err(Problem::cannot_remove_primary_email().on("email").into());
     }
     reauthenticate::require(ctx, visit)?;
-    remove(&mut tx, &row).await?;
+    remove(&mut tx, row).await?;
     Event::EmailRemoved.log(visit, Some(current.user.id), "");
     let primary =
         rows.iter().find(|other| other.primary && other.id != row.id).map(|other| other.email.as_str());
@@ -151,11 +162,18 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     ctx.commit(tx).await
 }
 
-/// The primary address stays while there are others, the last one while it is the only way to log in.
+/// The row as it is now, after others had their turn.
+fn still<'a>(rows: &'a [Email], row: &Email) -> Outcome<&'a Email> {
+    rows.iter().find(|now| now.id == row.id).ok_or_else(|| Problem::unknown_email().on("email").into())
+}
+
+/// The primary address stays while there are others, the last verified one while others are not, and the last one while
+/// it is the only way to log in.
 fn can_delete(ctx: &Ctx, rows: &[Email], row: &Email) -> bool {
     let others = rows.iter().any(|other| other.id != row.id);
     let needed = ctx.config.account.login_methods == [LoginMethod::Email];
-    if others { !row.primary } else { !needed }
+    let last_proof = row.verified && !rows.iter().any(|other| other.verified && other.id != row.id);
+    if others { !row.primary && !last_proof } else { !needed }
 }
 
 /// Makes an address the primary one.
@@ -167,8 +185,9 @@ pub async fn make_primary(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Out
     let Selected::Stored(row) = select(ctx, visit, email).await? else { return Err(unverified().into()) };
     let current = visit.current()?;
     let mut tx = ctx.db.write().await?;
-    lock(&mut tx, current.user.id).await?;
+    users::lock(&mut tx, current.user.id).await?;
     let rows = emails::of_user(&mut tx, current.user.id).await?;
+    let row = still(&rows, &row)?;
     if !row.verified && rows.iter().any(|other| other.verified) {
         return Err(unverified().into());
     }
@@ -182,11 +201,6 @@ pub async fn make_primary(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Out
             .await?;
     }
     ctx.commit(tx).await
-}
-
-/// Holds changes to the addresses of a user in line, on PostgreSQL too.
-async fn lock(tx: &mut Conn, user_id: i64) -> Outcome<()> {
-    Ok(vestibule_base::storage::users::lock(tx, user_id).await?)
 }
 
 async fn remove(tx: &mut Conn, row: &Email) -> Outcome<()> {

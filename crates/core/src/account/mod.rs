@@ -49,7 +49,7 @@ pub async fn availability(
         return Ok(Availability::Free);
     }
     let holders = rows::with_address(conn, email.as_str()).await?;
-    if !holders.iter().any(|row| Some(row.user_id) != user) {
+    if !holders.iter().any(|row| row.stands_for_account() && Some(row.user_id) != user) {
         return Ok(Availability::Free);
     }
     let waits = account.email_verification == EmailVerification::Mandatory;
@@ -61,8 +61,8 @@ pub async fn availability(
     })
 }
 
-/// The accounts that an address stands for: the one that proved it, else all that named it. Inactive accounts are not
-/// there.
+/// The accounts that an address stands for: the one that proved it, else all that signed up with it. Inactive accounts
+/// are not there.
 ///
 /// # Errors
 /// [`Refusal::Fault`](crate::Refusal::Fault).
@@ -70,7 +70,7 @@ pub async fn by_email(conn: &mut Conn, email: &EmailAddress) -> Outcome<Vec<User
     let holders = rows::with_address(conn, email.as_str()).await?;
     let proved = holders.iter().any(|row| row.verified);
     let mut found = Vec::new();
-    for row in holders.iter().filter(|row| row.verified || !proved) {
+    for row in holders.iter().filter(|row| row.verified || (!proved && row.stands_for_account())) {
         if let Some(user) = users::find(conn, row.user_id).await?.filter(|user| user.is_active) {
             found.push(user);
         }

@@ -74,7 +74,8 @@ pub enum Check {
 }
 
 /// Checks a password, counting failures by network and account (P1, P2). `candidates` are the accounts that were
-/// named: usually one, none for an unknown name; `key` names the account where there is none. Costs one hash at least.
+/// named: usually one (failures count for the first), none for an unknown name; `key` names the account where there is
+/// none. Costs one hash at least.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
@@ -114,17 +115,34 @@ pub async fn check(
     Ok((Check::Right(fresh), Some(user)))
 }
 
-/// Stores the same password hashed anew; the sessions opened under it stay.
+/// Stores the same password hashed anew; the sessions opened under it stay. `false` if it was changed or hashed anew
+/// meanwhile: the user is then out of date.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub async fn upgrade(ctx: &Ctx, tx: &mut Conn, user: &mut User, fresh: PasswordHash) -> Outcome<()> {
-    if users::replace_password(tx, user.id, user.password.as_ref(), &fresh).await? {
-        let before = session::mark(&ctx.keyring, user);
-        user.password = Some(fresh);
-        sessions::remark(tx, user.id, &before, &session::mark(&ctx.keyring, user)).await?;
+pub async fn upgrade(ctx: &Ctx, tx: &mut Conn, user: &mut User, fresh: PasswordHash) -> Outcome<bool> {
+    if !users::replace_password(tx, user.id, user.password.as_ref(), &fresh).await? {
+        return Ok(false);
     }
-    Ok(())
+    let before = session::possible_marks(&ctx.keyring, user);
+    user.password = Some(fresh);
+    let after = session::mark(&ctx.keyring, user);
+    for mark in before {
+        sessions::remark(tx, user.id, &mark, &after).await?;
+    }
+    Ok(true)
+}
+
+/// Checks a password that was right a moment ago against what is stored now.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn recheck(ctx: &Ctx, given: &Password, user_id: i64) -> Outcome<Option<User>> {
+    let mut conn = ctx.db.read().await?;
+    let user = users::find(&mut conn, user_id).await?.filter(|user| user.is_active);
+    drop(conn);
+    let Some(user) = user else { return Ok(None) };
+    Ok(ctx.hashes.verify(given, user.password.as_ref()).await?.then_some(user))
 }
 
 /// A change of password, as it was asked for.

@@ -7,7 +7,7 @@ use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
 
 use super::address::PhoneNumber;
-use super::process::{self, Kind, State};
+use super::process::{self, Again, Kind};
 use super::{reauthenticate, verify_phone};
 use crate::context::{Ctx, Visit};
 use crate::refusal::{Outcome, Problem, Refusal};
@@ -70,13 +70,12 @@ pub async fn change_pending(
         let row = Phone { user_id: user.id, phone: phone.as_str().to_owned(), verified: false };
         phones::set(&mut tx, &row, false).await?;
     }
-    let process = Process {
-        address: phone.as_str().to_owned(),
-        changes: process.changes + 1,
-        state: serde_json::to_string(&State { taken, confirmed: false })?,
-        ..process
-    };
-    verify_phone::send_again(ctx, &mut tx, visit, process).await?;
+    let most = ctx.config.account.phone_verification_supports_change;
+    let why = Again::Change { address: phone.as_str(), taken };
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, why, most).await?;
+    if code.is_some() {
+        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::VerificationCode, code).await?;
+    }
     ctx.commit(tx).await
 }
 

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use vestibule_base::config::CodeFormat;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Code, Millis};
-use vestibule_base::storage::processes::{self, Process};
+use vestibule_base::storage::processes::{self, Process, Renewal};
 use vestibule_base::storage::{Conn, logins};
 
 use crate::context::{Ctx, Visit};
 use crate::event::Event;
-use crate::refusal::Outcome;
+use crate::refusal::{Outcome, Refusal};
 
 /// What a code is for. One kind's code cannot be spent for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +191,49 @@ pub async fn attempt(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process, ty
     }
     tx.commit().await?;
     Ok(if right { Try::Right(process) } else { Try::Wrong })
+}
+
+/// Why a process gets a new code.
+#[derive(Debug)]
+pub enum Again<'a> {
+    /// It is sent once more.
+    Resend,
+    /// It goes to another address, which may belong to another account.
+    Change {
+        /// The address.
+        address: &'a str,
+        /// Whether it is another account's.
+        taken: bool,
+    },
+}
+
+/// Gives a process a new code; neither time nor attempts begin anew. Gives the code to send, unless it is a pretence.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if nothing is awaited any more, or this was done `most` times.
+pub async fn again(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    kind: Kind,
+    process: &Process,
+    why: Again<'_>,
+    most: u32,
+) -> Outcome<Option<String>> {
+    let (code, shown) = code(ctx, kind)?;
+    let (address, taken, resends, changes) = match why {
+        Again::Resend => (process.address.as_str(), state(process)?.taken, 1, 0),
+        Again::Change { address, taken } => (address, taken, 0, 1),
+    };
+    let real = process.user_id.is_some() && !taken;
+    let hash = real.then(|| code.digest(&ctx.keyring));
+    let state = serde_json::to_string(&State { taken, confirmed: false })?;
+    let code_hash = hash.as_ref().map(|hash| hash.as_slice());
+    let new = Renewal { address, code_hash, state: &state, resends, changes, most: i64::from(most) };
+    if !processes::renew(tx, process.id, &new, visit.now).await? {
+        return Err(Refusal::Conflict);
+    }
+    Ok(real.then_some(shown))
 }
 
 /// Counts a wrong attempt that never reached the code.

@@ -87,6 +87,8 @@ async fn send_links(
 pub struct Reset {
     /// Whose password it is.
     pub user: User,
+    /// The primary address of that user.
+    pub primary: Option<String>,
     by: By,
 }
 
@@ -105,17 +107,6 @@ pub async fn awaited(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Process>> {
         return Ok(None);
     }
     process::awaited(ctx, visit, Kind::PasswordReset).await?.map(Some).ok_or(Refusal::Conflict)
-}
-
-/// Counts an attempt without a key against the process that is awaited, if any.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn reject(ctx: &Ctx, visit: &Visit, awaited: Option<&Process>) -> Outcome<()> {
-    match awaited {
-        Some(process) => process::reject(ctx, visit, Kind::PasswordReset, process).await,
-        None => Ok(()),
-    }
 }
 
 /// Looks at a key, without spending it. A wrong code counts as an attempt.
@@ -144,8 +135,9 @@ async fn by_code(ctx: &Ctx, visit: &Visit, process: Process, key: &str) -> Outco
         let until = visit.now.saturating_add(Kind::PasswordReset.lifetime(ctx));
         processes::confirm(&mut tx, process.id, &state, until).await?;
     }
+    let primary = primary_email(&mut tx, user.id).await?;
     tx.commit().await?;
-    Ok(Reset { user, by: By::Code(process) })
+    Ok(Reset { user, primary, by: By::Code(process) })
 }
 
 async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Reset> {
@@ -158,7 +150,8 @@ async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Reset> {
     let link = link.filter(|link| link.user_id.to_string() == user_id).ok_or_else(invalid)?;
     let user =
         users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
-    Ok(Reset { user, by: By::Link(token) })
+    let primary = primary_email(&mut conn, user.id).await?;
+    Ok(Reset { user, primary, by: By::Link(token) })
 }
 
 /// Spends the key and sets the new password. Everything else that was open for the account ends (H2). The transaction
@@ -167,29 +160,20 @@ async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Reset> {
 /// # Errors
 /// [`Refusal::Invalid`] for a weak password, or if another request was faster.
 pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> Outcome<(Done, Conn)> {
-    let mut conn = ctx.db.read().await?;
-    let email = primary_email(&mut conn, reset.user.id).await?;
-    drop(conn);
-    let weak = password::judge(ctx, new, reset.user.username.as_deref(), email.as_deref()).await?;
+    let weak = password::judge(ctx, new, reset.user.username.as_deref(), reset.primary.as_deref()).await?;
     if !weak.is_empty() {
         return Err(Refusal::Invalid(weak.into_iter().map(|problem| problem.on("password")).collect()));
     }
     let fresh = ctx.hashes.hash(new).await?;
     let mut tx = ctx.db.write().await?;
     let mut user = reset.user;
-    match &reset.by {
-        By::Code(process) => {
-            if !process::spend(&mut tx, process).await? {
-                return Err(Refusal::Conflict);
-            }
-            verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, true)
-                .await?;
+    let spent = spend(&mut tx, visit, &reset.by).await?;
+    match reset.by {
+        By::Code(_) => {
+            verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &spent, true).await?;
         }
-        By::Link(token) => {
-            links::take(&mut tx, LINK, &token.digest(), visit.now)
-                .await?
-                .ok_or_else(|| Problem::invalid_password_reset().on("key"))?;
-        }
+        // As in the reference, a link proves nothing beyond itself; but whoever followed it owns this address alone.
+        By::Link(_) => verify_email::drop_unproved_beside(&mut tx, user.id, &spent).await?,
     }
     user.password = Some(fresh);
     users::set_password(&mut tx, user.id, user.password.as_ref()).await?;
@@ -197,13 +181,22 @@ pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> O
     password::forget_under_way(&mut tx, user.id).await?;
     let rates = ctx.config.account.rate_limits.rates(Action::LoginFailed);
     ratelimit::clear(&mut tx, Action::LoginFailed.name(), rates, &format!("user:{}", user.id)).await?;
-    ctx.notify(&mut tx, visit, email.as_deref(), MailKind::PasswordReset).await?;
+    ctx.notify(&mut tx, visit, reset.primary.as_deref(), MailKind::PasswordReset).await?;
     Event::PasswordReset.log(visit, Some(user.id), "");
-    let email = match reset.by {
-        By::Code(process) => Some(process.address),
-        By::Link(_) => None,
-    };
+    let email = Some(spent).filter(|_| matches!(reset.by, By::Code(_)));
     Ok((Done { user, email }, tx))
+}
+
+/// Spends the key; gives the address that it was sent to, which is proved by it.
+async fn spend(tx: &mut Conn, visit: &Visit, by: &By) -> Outcome<String> {
+    match by {
+        By::Code(process) if process::spend(tx, process).await? => Ok(process.address.clone()),
+        By::Code(_) => Err(Refusal::Conflict),
+        By::Link(token) => {
+            let link = links::take(tx, LINK, &token.digest(), visit.now).await?;
+            Ok(link.ok_or_else(|| Problem::invalid_password_reset().on("key"))?.email)
+        }
+    }
 }
 
 /// A reset that was made.

@@ -1,6 +1,6 @@
 //! Making an account.
 
-use vestibule_base::config::{PreventEnumeration, SignupField};
+use vestibule_base::config::PreventEnumeration;
 use vestibule_base::security::password::{Password, PasswordHash};
 use vestibule_base::storage::phones::{self, Phone};
 use vestibule_base::storage::users::{self, User};
@@ -35,7 +35,19 @@ pub enum Verdict {
     Pretend,
 }
 
-/// Looks at what depends on other accounts, and at the password.
+/// What is wrong with the password, if there is one.
+///
+/// # Errors
+/// [`Refusal::Fault`](crate::Refusal::Fault).
+pub async fn judge_password(ctx: &Ctx, new: &NewAccount) -> Outcome<Vec<Problem>> {
+    let Some(chosen) = &new.password else { return Ok(Vec::new()) };
+    let name = new.username.as_ref().map(Username::as_str);
+    let email = new.email.as_ref().map(EmailAddress::as_str);
+    let weak = password::judge(ctx, chosen, name, email).await?;
+    Ok(weak.into_iter().map(|problem| problem.on("password")).collect())
+}
+
+/// Looks at what depends on other accounts.
 ///
 /// # Errors
 /// [`Refusal::Fault`](crate::Refusal::Fault).
@@ -58,18 +70,13 @@ pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem
     if let Some(phone) = &new.phone
         && phones::holder(&mut conn, phone.as_str()).await?.is_some()
     {
-        if ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
+        let account = &ctx.config.account;
+        // Without verification nothing would hold a pretended signup: it would show anyway.
+        if account.prevent_enumeration == PreventEnumeration::Off || !account.phone_verification_enabled {
             problems.push(Problem { code: "", ..Problem::phone_taken().on("phone") });
         } else {
             verdict = Verdict::Pretend;
         }
-    }
-    drop(conn);
-    if let Some(chosen) = &new.password {
-        let (name, email) =
-            (new.username.as_ref().map(Username::as_str), new.email.as_ref().map(EmailAddress::as_str));
-        let weak = password::judge(ctx, chosen, name, email).await?;
-        problems.extend(weak.into_iter().map(|problem| problem.on("password")));
     }
     Ok((verdict, problems))
 }
@@ -86,7 +93,9 @@ pub async fn create(
     new: &NewAccount,
     password: Option<PasswordHash>,
 ) -> Outcome<Option<User>> {
-    let Some((id, username)) = insert_user(tx, visit, new, password.as_ref()).await? else { return Ok(None) };
+    let Some((id, username)) = insert_user(ctx, tx, visit, new, password.as_ref()).await? else {
+        return Ok(None);
+    };
     let account = &ctx.config.account;
     if let Some(email) = &new.email {
         // Without unique addresses nobody claims one; in strict mode an account without a proof may share it.
@@ -119,6 +128,7 @@ pub async fn create(
 
 /// Every account has a name: the one that was chosen, else one made of its address.
 async fn insert_user(
+    ctx: &Ctx,
     tx: &mut Conn,
     visit: &Visit,
     new: &NewAccount,
@@ -128,7 +138,10 @@ async fn insert_user(
     for attempt in 0..8 {
         let name = match &new.username {
             Some(chosen) => chosen.clone(),
-            None => username::make_up(base, attempt)?,
+            None => match username::make_up(&ctx.config.account, base, attempt)? {
+                Some(name) => name,
+                None => continue,
+            },
         };
         if let Some(id) =
             users::insert(tx, Some(name.as_str()), Some(&name.key()), password, visit.now).await?
@@ -140,10 +153,4 @@ async fn insert_user(
         }
     }
     Ok(None)
-}
-
-/// Whether signup asks for this field.
-#[must_use]
-pub fn asks_for(ctx: &Ctx, field: SignupField) -> bool {
-    ctx.config.account.signup_fields.get(field).is_some()
 }

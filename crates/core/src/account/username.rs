@@ -56,11 +56,12 @@ pub fn key(name: &str) -> String {
     name.trim().to_ascii_lowercase()
 }
 
-/// A name for somebody who chose none, from `base`; from the second try on with a random ending.
+/// A name for somebody who chose none, from `base`; from the second try on with a random ending. `None` if it is one of
+/// those that nobody can take.
 ///
 /// # Errors
 /// [`NoEntropy`].
-pub fn make_up(base: &str, attempt: u32) -> Result<Username, NoEntropy> {
+pub fn make_up(account: &Account, base: &str, attempt: u32) -> Result<Option<Username>, NoEntropy> {
     let mut name: String = base
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || "_.+-".contains(*c))
@@ -73,5 +74,8 @@ pub fn make_up(base: &str, attempt: u32) -> Result<Username, NoEntropy> {
     if attempt > 0 {
         name.push_str(&random::text(b"0123456789", (attempt as usize * 2).min(9))?);
     }
-    Ok(Username(name))
+    while name.len() < account.username_min_length as usize && name.len() < LONGEST {
+        name.push_str(&random::text(b"0123456789", 1)?);
+    }
+    Ok(Username::parse(account, &name).ok())
 }

@@ -6,13 +6,13 @@ use vestibule_base::ratelimit::{self, Subject};
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Millis, Token};
 use vestibule_base::storage::emails::{self, Email};
-use vestibule_base::storage::processes::{self, Process};
+use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, links, sessions};
+use vestibule_base::storage::{Conn, StorageError, links, logins, processes, sessions};
 
 use super::address::EmailAddress;
-use super::process::{self, Kind, State, Try};
-use super::{Availability, availability, frontend};
+use super::process::{self, Again, Kind, Try};
+use super::{Availability, availability, frontend, primary_email};
 use crate::context::{Ctx, Visit};
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
@@ -118,6 +118,8 @@ pub struct Proof {
     pub user: User,
     /// The address.
     pub email: String,
+    /// The primary address of its user.
+    pub primary: Option<String>,
     /// How it was named.
     by: By,
 }
@@ -137,17 +139,6 @@ pub async fn awaited(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Process>> {
         return Ok(None);
     }
     process::awaited(ctx, visit, Kind::VerifyEmail).await?.map(Some).ok_or(Refusal::Conflict)
-}
-
-/// Counts an attempt without a key against the process that is awaited, if any.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn reject(ctx: &Ctx, visit: &Visit, awaited: Option<&Process>) -> Outcome<()> {
-    match awaited {
-        Some(process) => process::reject(ctx, visit, Kind::VerifyEmail, process).await,
-        None => Ok(()),
-    }
 }
 
 /// Looks at a key, without spending it. A wrong code counts as an attempt.
@@ -182,7 +173,8 @@ async fn by_code(ctx: &Ctx, visit: &Visit, process: Process, key: &str) -> Outco
     let mut conn = ctx.db.read().await?;
     let user =
         users::find(&mut conn, user_id).await?.filter(|user| user.is_active).ok_or(Refusal::Conflict)?;
-    Ok(Proof { user, email: process.address.clone(), by: By::Code(process) })
+    let primary = primary_email(&mut conn, user.id).await?;
+    Ok(Proof { user, email: process.address.clone(), primary, by: By::Code(process) })
 }
 
 async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Proof> {
@@ -192,14 +184,24 @@ async fn by_link(ctx: &Ctx, visit: &Visit, key: &str) -> Outcome<Proof> {
     let link = links::find(&mut conn, LINK, &token.digest(), visit.now).await?.ok_or_else(invalid)?;
     let user =
         users::find(&mut conn, link.user_id).await?.filter(|user| user.is_active).ok_or_else(invalid)?;
-    Ok(Proof { user, email: link.email, by: By::Link(token) })
+    let primary = primary_email(&mut conn, user.id).await?;
+    Ok(Proof { user, email: link.email, primary, by: By::Link(token) })
 }
 
-/// Spends a key, and marks the address as proved.
+/// Spends a key, and marks the address as proved. If it is the account's first proof, and comes `from_elsewhere` than the
+/// session that signed up or is logged in, then sessions, logins and addresses from before it end (H1). The password
+/// stays: people do read their mail on another device.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] if another request was faster, or another account.
-pub async fn confirm(ctx: &Ctx, tx: &mut Conn, visit: &Visit, proof: &Proof) -> Outcome<()> {
+pub async fn confirm(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    proof: &Proof,
+    from_elsewhere: bool,
+) -> Outcome<()> {
+    let first = emails::of_user(tx, proof.user.id).await?.iter().all(|row| !row.verified);
     match &proof.by {
         By::Code(process) => {
             if !process::spend(tx, process).await? {
@@ -214,10 +216,14 @@ pub async fn confirm(ctx: &Ctx, tx: &mut Conn, visit: &Visit, proof: &Proof) -> 
     }
     match mark_verified(ctx, tx, visit, &proof.user, &proof.email).await {
         Err(Refusal::Fault(crate::Fault::Storage(StorageError::Taken))) => {
-            Err(Problem::email_taken().on("key").into())
+            return Err(Problem::email_taken().on("key").into());
         }
-        done => done,
+        done => done?,
     }
+    if first && from_elsewhere {
+        end_unproved(tx, proof.user.id).await?;
+    }
+    Ok(())
 }
 
 /// Marks an address of a user as proved; adds it, if it was kept back until then. It becomes the primary one if there
@@ -233,7 +239,14 @@ pub async fn mark_verified(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User,
         Some(row) => row.clone(),
         None => {
             let id = emails::insert(tx, user.id, email, false, false, false).await?;
-            Email { id, user_id: user.id, email: email.to_owned(), verified: false, primary: false }
+            Email {
+                id,
+                user_id: user.id,
+                email: email.to_owned(),
+                verified: false,
+                primary: false,
+                claimed: false,
+            }
         }
     };
     emails::set_verified(tx, &row, account.unique_email).await?;
@@ -284,12 +297,40 @@ pub async fn mark_verified_in_passing(
     }
     mark_verified(ctx, tx, visit, user, email).await?;
     if alone && rows.iter().all(|row| !row.verified) {
-        users::set_password(tx, user.id, None).await?;
-        user.password = None;
-        emails::delete_unverified(tx, user.id).await?;
-        super::password::forget_under_way(tx, user.id).await?;
-        sessions::end_of_user(tx, user.id, None).await?;
-        Event::PasswordWiped.log(visit, Some(user.id), "address proved");
+        discard_unproved(tx, visit, user).await?;
+    }
+    Ok(())
+}
+
+/// Throws away what was set up on an account before anybody proved anything.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut User) -> Outcome<()> {
+    users::set_password(tx, user.id, None).await?;
+    user.password = None;
+    logins::delete_of_user(tx, user.id).await?;
+    end_unproved(tx, user.id).await?;
+    Event::PasswordWiped.log(visit, Some(user.id), "address proved");
+    Ok(())
+}
+
+/// Ends the sessions of an account, its unproved addresses, and the codes and links that are under way.
+async fn end_unproved(tx: &mut Conn, user_id: i64) -> Outcome<()> {
+    emails::delete_unverified(tx, user_id, "").await?;
+    processes::delete_of_user(tx, user_id).await?;
+    links::delete_of_user(tx, user_id).await?;
+    Ok(sessions::end_of_user(tx, user_id, None).await?)
+}
+
+/// Removes the addresses of an account that has proved none, but for one.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn drop_unproved_beside(tx: &mut Conn, user_id: i64, email: &str) -> Outcome<()> {
+    let unproved = emails::of_user(tx, user_id).await?.iter().all(|row| !row.verified);
+    if unproved {
+        emails::delete_unverified(tx, user_id, email).await?;
     }
     Ok(())
 }
@@ -300,28 +341,28 @@ pub async fn mark_verified_in_passing(
 /// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] within the cool-down.
 pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     let process = awaited(ctx, visit).await?.ok_or(Refusal::Conflict)?;
-    if process.resends >= i64::from(ctx.config.account.email_verification_supports_resend) {
+    let most = ctx.config.account.email_verification_supports_resend;
+    if process.resends >= i64::from(most) {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
     ctx.limit(&mut tx, visit, Action::ConfirmEmail, Some(&process.address)).await?;
-    let again = Process { resends: process.resends + 1, ..process };
-    send_again(ctx, &mut tx, visit, again).await?;
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyEmail, &process, Again::Resend, most).await?;
+    mail_code(ctx, &mut tx, visit, &process, &process.address, code).await?;
     ctx.commit(tx).await
 }
 
-async fn send_again(ctx: &Ctx, tx: &mut Conn, visit: &Visit, process: Process) -> Outcome<()> {
-    let (code, shown) = process::code(ctx, Kind::VerifyEmail)?;
-    let real = process.user_id.is_some() && !process::state(&process)?.taken;
-    let code_hash = real.then(|| code.digest(&ctx.keyring).to_vec());
-    let signup = match process.user_id {
-        Some(id) => users::find(tx, id).await?.is_none_or(|user| user.last_login_at.is_none()),
-        None => true,
-    };
-    if real {
-        ctx.mail(tx, visit, &process.address, MailKind::VerifyEmailCode { code: shown, signup }).await?;
-    }
-    Ok(processes::put(tx, Kind::VerifyEmail.name(), &Process { code_hash, ..process }).await?)
+async fn mail_code(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    process: &Process,
+    to: &str,
+    code: Option<String>,
+) -> Outcome<()> {
+    let (Some(code), Some(user_id)) = (code, process.user_id) else { return Ok(()) };
+    let signup = users::find(tx, user_id).await?.is_none_or(|user| user.last_login_at.is_none());
+    ctx.mail(tx, visit, to, MailKind::VerifyEmailCode { code, signup }).await
 }
 
 /// Whether the address of the awaited verification may be corrected; gives its user.
@@ -354,7 +395,7 @@ pub async fn change(
         return Err(Problem::same_as_current().on("email").into());
     }
     let mut tx = ctx.db.write().await?;
-    let taken = match availability(ctx, &mut tx, email, None).await? {
+    let taken = match availability(ctx, &mut tx, email, Some(user.id)).await? {
         Availability::Free => false,
         Availability::Taken => return Err(Problem::email_taken().on("email").into()),
         Availability::Secret => true,
@@ -370,12 +411,9 @@ pub async fn change(
         emails::insert(&mut tx, user.id, email.as_str(), false, false, ctx.config.account.unique_email)
             .await?;
     }
-    let process = Process {
-        address: email.as_str().to_owned(),
-        changes: process.changes + 1,
-        state: serde_json::to_string(&State { taken, confirmed: false })?,
-        ..process
-    };
-    send_again(ctx, &mut tx, visit, process).await?;
+    let most = ctx.config.account.email_verification_supports_change;
+    let why = Again::Change { address: email.as_str(), taken };
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyEmail, &process, why, most).await?;
+    mail_code(ctx, &mut tx, visit, &process, email.as_str(), code).await?;
     ctx.commit(tx).await
 }

@@ -3,11 +3,11 @@
 use vestibule_base::config::Action;
 use vestibule_base::delivery::{Sms, SmsKind};
 use vestibule_base::storage::phones::{self, Phone};
-use vestibule_base::storage::processes::{self, Process};
+use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::User;
-use vestibule_base::storage::{Conn, StorageError};
+use vestibule_base::storage::{Conn, StorageError, emails};
 
-use super::process::{self, Kind, Try};
+use super::process::{self, Again, Kind, Try};
 use crate::context::{Ctx, Visit};
 use crate::event::Event;
 use crate::refusal::{Fault, Outcome, Problem, Refusal};
@@ -46,14 +46,6 @@ pub async fn text(
     code: Option<String>,
 ) -> Outcome<()> {
     Ok(ctx.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
-}
-
-/// Counts an attempt without a code.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn reject(ctx: &Ctx, visit: &Visit, awaited: &Process) -> Outcome<()> {
-    process::reject(ctx, visit, Kind::VerifyPhone, awaited).await
 }
 
 /// Tries the code that this session awaits; gives the process to spend.
@@ -102,32 +94,42 @@ pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &s
     Ok(())
 }
 
+/// The same, where a login by a code sent to the number proves it in passing. With `alone`, nothing but that code was
+/// given: then what was set up before anybody proved anything is thrown away (H1).
+///
+/// # Errors
+/// As [`mark_verified`].
+pub async fn mark_verified_in_passing(
+    tx: &mut Conn,
+    visit: &Visit,
+    user: &mut User,
+    phone: &str,
+    alone: bool,
+) -> Outcome<()> {
+    let proved = phones::of_user(tx, user.id).await?.is_some_and(|row| row.verified);
+    mark_verified(tx, visit, user.id, phone).await?;
+    let emails = emails::of_user(tx, user.id).await?;
+    if alone && !proved && emails.iter().all(|row| !row.verified) {
+        super::verify_email::discard_unproved(tx, visit, user).await?;
+    }
+    Ok(())
+}
+
 /// Sends a new code for the verification that this session awaits.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] within the cool-down.
 pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
-    if process.resends >= i64::from(ctx.config.account.phone_verification_supports_resend) {
+    let most = ctx.config.account.phone_verification_supports_resend;
+    if process.resends >= i64::from(most) {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(&process.address)).await?;
-    let again = Process { resends: process.resends + 1, ..process };
-    send_again(ctx, &mut tx, visit, again).await?;
-    ctx.commit(tx).await
-}
-
-/// Sends a new code to the number of a process, which may be another one now.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn send_again(ctx: &Ctx, tx: &mut Conn, visit: &Visit, process: Process) -> Outcome<()> {
-    let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
-    let real = process.user_id.is_some() && !process::state(&process)?.taken;
-    if real {
-        text(ctx, tx, visit, &process.address, SmsKind::VerificationCode, Some(shown)).await?;
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, Again::Resend, most).await?;
+    if code.is_some() {
+        text(ctx, &mut tx, visit, &process.address, SmsKind::VerificationCode, code).await?;
     }
-    let code_hash = real.then(|| code.digest(&ctx.keyring).to_vec());
-    Ok(processes::put(tx, Kind::VerifyPhone.name(), &Process { code_hash, ..process }).await?)
+    ctx.commit(tx).await
 }

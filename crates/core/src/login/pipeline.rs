@@ -133,10 +133,23 @@ pub async fn pending(ctx: &Ctx, conn: &mut Conn, visit: &Visit) -> Outcome<Optio
     Ok(Some((stage, Login { user, state, started_at: attempt.started_at })))
 }
 
-/// Goes on after the stage that held the login was satisfied.
+/// Takes the login out of its session: of several requests that would go on with it, one may.
 ///
 /// # Errors
-/// As [`enter`]; [`Refusal::Conflict`] if another request was faster.
+/// [`Refusal::Conflict`] if another request was faster.
+pub async fn take(tx: &mut Conn, visit: &Visit) -> Outcome<()> {
+    let id = visit.session.id().ok_or(Refusal::Conflict)?;
+    if session::lock(tx, id).await? && logins::delete(tx, id).await? {
+        Ok(())
+    } else {
+        Err(Refusal::Conflict)
+    }
+}
+
+/// Goes on, after [`take`], past the stage that held the login.
+///
+/// # Errors
+/// As [`enter`].
 pub async fn resume(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -144,20 +157,8 @@ pub async fn resume(
     mut login: Login,
     passed: Stage,
 ) -> Outcome<()> {
-    abandon(tx, visit).await?;
     login.state.passed.push(passed);
     walk(ctx, tx, visit, login).await
-}
-
-/// Forgets the login of this session.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn abandon(tx: &mut Conn, visit: &Visit) -> Outcome<()> {
-    if let Some(id) = visit.session.id() {
-        logins::delete(tx, id).await?;
-    }
-    Ok(())
 }
 
 async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {

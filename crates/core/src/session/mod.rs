@@ -7,10 +7,10 @@ pub use record::{Method, Record};
 
 use vestibule_base::config::ClientKind;
 use vestibule_base::security::clock::SECOND;
-use vestibule_base::security::{Keyring, Millis, Purpose, Token, same};
-use vestibule_base::storage::sessions::{self, Opening};
+use vestibule_base::security::{Keyring, Millis, Purpose, Token};
+use vestibule_base::storage::sessions::{self, Opening, Seen};
 use vestibule_base::storage::users::User;
-use vestibule_base::storage::{Conn, logins, processes};
+use vestibule_base::storage::{Conn, StorageError, logins, processes};
 
 use crate::account::process::Kind;
 use crate::context::{Change, Ctx, Visit};
@@ -19,6 +19,7 @@ use crate::refusal::{Fault, Outcome, Refusal};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
+const HOUR: Millis = 3600 * SECOND;
 
 /// The session of a request.
 #[derive(Debug, Default)]
@@ -102,32 +103,19 @@ pub enum Presented {
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub async fn present(ctx: &Ctx, client: ClientKind, token: &Token, now: Millis) -> Outcome<Presented> {
+pub async fn present(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Presented> {
     let mut conn = ctx.db.read().await?;
-    let Some(row) = sessions::find(&mut conn, &token.digest(), client_name(client)).await? else {
+    let Some(row) = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await? else {
         return Ok(Presented::Unknown);
     };
     drop(conn);
-    let stale = row.user.as_ref().is_some_and(|user| {
-        !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
-    });
-    let idle = ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND));
-    let expired =
-        row.expires_at <= now || idle.is_some_and(|idle| now.saturating_sub(row.last_seen_at) >= idle);
-    if row.ended || stale || expired {
-        let mut tx = ctx.db.write().await?;
-        sessions::delete(&mut tx, row.id).await?;
-        tx.commit().await?;
+    if row.ended || is_over(ctx, visit, &row) {
+        delete(ctx, row.id)
+            .await
+            .unwrap_or_else(|error| tracing::warn!(%error, "an ended session stays for now"));
         return Ok(Presented::Ended);
     }
-    let follows = ctx.config.session.save_every_request || idle.is_some();
-    if follows && now.saturating_sub(row.last_seen_at) >= SEEN_EVERY.min(idle.unwrap_or(SEEN_EVERY) / 10) {
-        let expires_at =
-            if ctx.config.session.save_every_request { lifetime(ctx, now) } else { row.expires_at };
-        let mut tx = ctx.db.write().await?;
-        sessions::touch(&mut tx, row.id, now, expires_at).await?;
-        tx.commit().await?;
-    }
+    follow(ctx, visit, &row).await;
     Ok(Presented::Live(match row.user {
         None => Session::Anonymous { id: row.id },
         Some(user) => Session::User(Box::new(Current {
@@ -139,13 +127,59 @@ pub async fn present(ctx: &Ctx, client: ClientKind, token: &Token, now: Millis) 
     }))
 }
 
+/// Whether time, another password or the end of its user has ended a session.
+fn is_over(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> bool {
+    let stale = row.user.as_ref().is_some_and(|user| {
+        !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
+    });
+    let idle = idle_timeout(ctx).is_some_and(|idle| visit.now.saturating_sub(row.last_seen_at) >= idle);
+    stale || idle || row.expires_at <= visit.now
+}
+
+fn idle_timeout(ctx: &Ctx) -> Option<Millis> {
+    ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND))
+}
+
+/// Notes that the holder was seen, where the settings ask for it, and not at every request.
+async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) {
+    let prolongs = ctx.config.session.save_every_request;
+    let idle = idle_timeout(ctx);
+    let seldom = idle.map_or(SEEN_EVERY, |idle| SEEN_EVERY.min(idle / 10));
+    let follows = prolongs || idle.is_some() || ctx.config.usersessions.track_activity;
+    if !follows || visit.now.saturating_sub(row.last_seen_at) < seldom {
+        return;
+    }
+    let expires_at = if prolongs && row.user.is_some() { lifetime(ctx, visit.now) } else { row.expires_at };
+    let seen = Seen { ip: &visit.ip, user_agent: &visit.user_agent, now: visit.now, expires_at };
+    // Whoever only looks must not fail because nothing can be written.
+    if let Err(error) = touch(ctx, row.id, &seen).await {
+        tracing::warn!(%error, "activity could not be noted");
+    }
+}
+
+async fn touch(ctx: &Ctx, id: i64, seen: &Seen<'_>) -> Result<(), StorageError> {
+    let mut tx = ctx.db.write().await?;
+    sessions::touch(&mut tx, id, seen).await?;
+    tx.commit().await
+}
+
+async fn delete(ctx: &Ctx, id: i64) -> Result<(), StorageError> {
+    let mut tx = ctx.db.write().await?;
+    sessions::delete(&mut tx, id).await?;
+    tx.commit().await
+}
+
 /// The session's row, made if there is none: something is about to be under way.
 ///
 /// # Errors
-/// [`Refusal::Fault`].
+/// [`Refusal::Conflict`] if the session has ended meanwhile.
 pub async fn ensure(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<i64> {
     if let Some(id) = visit.session.id() {
-        return Ok(id);
+        // Locked, so that of several requests of one session each sees what the last has left.
+        if sessions::lock(tx, id).await? {
+            return Ok(id);
+        }
+        return Err(Refusal::Conflict);
     }
     let token = Token::generate()?;
     let id = sessions::insert(tx, &opening(ctx, visit, &token, None, "[]")).await?;
@@ -154,10 +188,18 @@ pub async fn ensure(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<i64>
     Ok(id)
 }
 
-/// Logs a user in: the session gets a new token, and what was under way in it for others is forgotten.
+/// Keeps other requests of a session waiting until the transaction ends; `false` if it has ended.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
+pub async fn lock(tx: &mut Conn, id: i64) -> Outcome<bool> {
+    Ok(sessions::lock(tx, id).await?)
+}
+
+/// Logs a user in: the session gets a new token, and what was under way in it for others is forgotten.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if the session has ended meanwhile.
 pub async fn enter(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -172,6 +214,9 @@ pub async fn enter(
     let opening = opening(ctx, visit, &token, Some((user.id, mark.as_slice())), &written);
     let promoted = match visit.session {
         Session::Anonymous { id } => {
+            if !sessions::lock(tx, id).await? {
+                return Err(Refusal::Conflict);
+            }
             logins::delete(tx, id).await?;
             // Only the verification of this user's own address goes on.
             let awaited = processes::find(tx, id, Kind::VerifyEmail.name()).await?;
@@ -212,9 +257,7 @@ pub async fn renew(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, user: User) -> O
 /// [`Refusal::Fault`].
 pub async fn end(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     let Some(id) = visit.session.id() else { return Ok(()) };
-    let mut tx = ctx.db.write().await?;
-    sessions::delete(&mut tx, id).await?;
-    tx.commit().await?;
+    delete(ctx, id).await?;
     Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
     visit.session = Session::None;
     visit.change = Change::Ended;
@@ -248,10 +291,13 @@ pub fn mark(keyring: &Keyring, user: &User) -> [u8; 32] {
     keyring.mac(Purpose::SessionPassword, &tied(user))
 }
 
+/// The same under every key: what sessions of this user may be tied by.
+pub(crate) fn possible_marks(keyring: &Keyring, user: &User) -> Vec<[u8; 32]> {
+    keyring.macs(Purpose::SessionPassword, &tied(user))
+}
+
 fn marks(keyring: &Keyring, user: &User, mark: &[u8]) -> bool {
-    let tied = tied(user);
-    same(&keyring.mac(Purpose::SessionPassword, &tied), mark)
-        || keyring.verify(Purpose::SessionPassword, &tied, mark)
+    keyring.verify(Purpose::SessionPassword, &tied(user), mark)
 }
 
 fn tied(user: &User) -> Vec<u8> {
@@ -279,7 +325,13 @@ fn opening<'a>(
         ip: &visit.ip,
         user_agent: &visit.user_agent,
         now: visit.now,
-        expires_at: lifetime(ctx, visit.now),
+        // What nobody has logged into need not last longer than a login may take.
+        expires_at: match user {
+            Some(_) => lifetime(ctx, visit.now),
+            None => {
+                visit.now.saturating_add(ctx.config.account.login_timeout.saturating_mul(SECOND).max(HOUR))
+            }
+        },
     }
 }
 

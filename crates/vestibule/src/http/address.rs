@@ -25,7 +25,10 @@ impl Addresses {
     /// The client's address; `None` if those who are trusted to tell it do not.
     pub(super) fn client(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
         if let Some(name) = &self.header {
-            return parse(headers.get(name)?.to_str().ok()?);
+            // Of two, one would be the client's own.
+            let mut told = headers.get_all(name).iter();
+            let only = told.next().filter(|_| told.next().is_none())?;
+            return parse(only.to_str().ok()?);
         }
         if self.proxies == 0 {
             return peer.map(|peer| peer.ip().to_canonical());

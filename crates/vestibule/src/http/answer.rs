@@ -3,7 +3,6 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
-use vestibule_core::context::Change;
 use vestibule_core::login::flows;
 use vestibule_core::{Ctx, Outcome, Refusal, Visit};
 
@@ -76,13 +75,7 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
         Refusal::Fault(fault) => Err(Refusal::Fault(fault)),
     };
     match answer {
-        Ok(answer) => {
-            let token = match (&visit.client, &visit.change) {
-                (vestibule_base::config::ClientKind::App, Change::Issued(token)) => Some(token.expose()),
-                _ => None,
-            };
-            answer.into_response(token)
-        }
+        Ok(answer) => answer.into_response(None),
         Err(refusal) => fault(&refusal),
     }
 }
@@ -105,12 +98,19 @@ pub(super) fn invalid(errors: Vec<Wrong>) -> Response<Body> {
 
 /// What we could not do; the log says why.
 fn fault(refusal: &Refusal) -> Response<Body> {
-    let passes = matches!(refusal, Refusal::Fault(fault) if fault.passes());
-    if !passes {
-        tracing::error!(error = %refusal, "request failed");
-        return envelope::bare(StatusCode::INTERNAL_SERVER_ERROR);
+    match refusal {
+        Refusal::Fault(fault) if fault.overtaken() => return envelope::bare(StatusCode::CONFLICT),
+        Refusal::Fault(fault) if fault.passes() => tracing::warn!(error = %fault, "request refused for now"),
+        _ => {
+            tracing::error!(error = %refusal, "request failed");
+            return envelope::bare(StatusCode::INTERNAL_SERVER_ERROR);
+        }
     }
-    tracing::warn!(error = %refusal, "request refused for now");
+    unavailable()
+}
+
+/// Not now; worth another try.
+pub(super) fn unavailable() -> Response<Body> {
     let mut response = envelope::bare(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

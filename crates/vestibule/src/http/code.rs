@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use vestibule_base::config::LoginMethod;
 use vestibule_core::Problem;
-use vestibule_core::account::process;
 use vestibule_core::login::entry::code::{self, Requester};
 
 use super::answer::Answer;
@@ -38,9 +37,6 @@ pub(super) fn confirm(call: &mut Call) -> Reply<'_> {
         let waiting = code::awaited(&call.ctx, &call.visit).await?;
         let mut form = call.form()?;
         let typed = form.text("code", true);
-        if typed.is_none() {
-            process::reject(&call.ctx, &call.visit, process::Kind::LoginCode, &waiting.1).await?;
-        }
         let typed = form.finish_with(typed)?;
         code::confirm(&call.ctx, &mut call.visit, waiting, &typed).await?;
         call.authentication().await

@@ -9,9 +9,9 @@ pub(super) fn find(headers: &HeaderMap, name: &str) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+        // By bytes: a cookie of another application that is not ASCII must not hide ours.
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
         .filter(|(found, _)| *found == name)
         .map(|(_, value)| value.trim_matches('"').to_owned())
         .next_back()
@@ -119,7 +119,9 @@ mod tests {
     fn the_last_of_several_counts() {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, "a=1; sessionid=first; b=2".parse().unwrap());
-        headers.append(header::COOKIE, "sessionid=\"last\"; sessionidx=3".parse().unwrap());
+        let foreign =
+            axum::http::HeaderValue::from_bytes(b"x=\xff; sessionid=\"last\"; sessionidx=3").unwrap();
+        headers.append(header::COOKIE, foreign);
         assert_eq!(find(&headers, "sessionid").as_deref(), Some("last"));
         assert_eq!(find(&headers, "nothing"), None);
     }

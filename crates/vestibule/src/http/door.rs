@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -15,7 +16,7 @@ use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 
 use super::answer::{self, Answer};
 use super::cookies::{self, Cookies};
-use super::csrf::Csrf;
+use super::csrf::{Csrf, Held};
 use super::envelope::{Wrong, bare};
 use super::input::Form;
 use super::json;
@@ -26,6 +27,10 @@ pub(super) type Reply<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + Send 
 pub(super) type Handler = for<'a> fn(&'a mut Call) -> Reply<'a>;
 
 const LONGEST_USER_AGENT: usize = 200;
+/// How long a body may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request may take to be answered (X5).
+const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// The way in for one kind of client.
 #[derive(Debug)]
@@ -101,21 +106,11 @@ impl Door {
             tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
             return bare(StatusCode::FORBIDDEN);
         }
-        let body = if safe {
-            Bytes::new()
-        } else {
-            let limit = door.ctx.config.server.body_limit as usize;
-            match Limited::new(body, limit).collect().await {
-                Ok(body) => body.to_bytes(),
-                Err(_) => {
-                    let too_long = vec![Wrong::from(Problem::malformed())];
-                    return answer::invalid(too_long);
-                }
-            }
+        let body = match if safe { Some(Bytes::new()) } else { door.read(body).await } {
+            Some(body) => body,
+            None => return unreadable(),
         };
-        let mut visit = door.visit(&parts);
-        let presented = door.present(&parts.headers, &mut visit).await;
-        let before = user_of(&visit);
+        let visit = door.visit(&parts);
         let mut call = Call {
             ctx: Arc::clone(&door.ctx),
             visit,
@@ -123,19 +118,39 @@ impl Door {
             headers: parts.headers,
             body,
         };
-        let outcome = match presented {
-            Ok(()) => handler(&mut call).await,
-            Err(refusal) => Err(refusal),
+        let before = match tokio::time::timeout(PATIENCE, door.present(&mut call)).await {
+            Ok(Ok(())) => user_of(&call.visit),
+            Ok(Err(refusal)) => return door.refuse(call, refusal, held.as_ref()).await,
+            Err(_) => return overdue(),
         };
-        let Call { visit, .. } = call;
-        let response = match outcome {
-            Ok(answer) => answer.into_response(door.token_for_app(&visit.change)),
-            Err(refusal) => answer::refuse(&door.ctx, &visit, refusal).await,
-        };
-        // The token changes whenever somebody enters, so that one from before is worthless (S4).
-        let entered = user_of(&visit).is_some_and(|user| before != Some(user));
-        let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
-        door.leave(response, csrf, &visit.change)
+        match tokio::time::timeout(PATIENCE, handler(&mut call)).await {
+            Ok(Ok(answer)) => {
+                // The token changes whenever somebody enters, so that one from before is worthless (S4).
+                let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
+                let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
+                let response = answer.into_response(door.token_for_app(&call.visit.change));
+                door.leave(response, csrf, &call.visit.change)
+            }
+            Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
+            Err(_) => overdue(),
+        }
+    }
+
+    /// Answers a refusal. What it was about to issue was rolled back.
+    async fn refuse(&self, mut call: Call, refusal: Refusal, held: Option<&Held>) -> Response<Body> {
+        if matches!(call.visit.change, Change::Issued(_)) {
+            call.visit.change = Change::Kept;
+            call.visit.session = Session::None;
+        }
+        let response = answer::refuse(&self.ctx, &call.visit, refusal).await;
+        self.leave(response, held.and_then(Held::to_set), &call.visit.change)
+    }
+
+    /// The body, if it is of moderate size and comes in time.
+    async fn read(&self, body: Body) -> Option<Bytes> {
+        let limit = self.ctx.config.server.body_limit as usize;
+        let body = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, limit).collect()).await;
+        Some(body.ok()?.ok()?.to_bytes())
     }
 
     fn visit(&self, parts: &axum::http::request::Parts) -> Visit {
@@ -154,23 +169,32 @@ impl Door {
     }
 
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
-    async fn present(&self, headers: &HeaderMap, visit: &mut Visit) -> Outcome<()> {
+    async fn present(&self, call: &mut Call) -> Outcome<()> {
+        let session = &self.ctx.config.session;
         let carried = match self.client {
             ClientKind::App => {
-                headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?").to_owned())
+                call.headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?").to_owned())
             }
-            ClientKind::Browser => cookies::find(headers, &self.ctx.config.session.cookie_name),
+            ClientKind::Browser => cookies::find(&call.headers, &session.cookie_name),
         };
         let Some(carried) = carried.filter(|carried| !carried.is_empty()) else { return Ok(()) };
-        let presented = match Token::parse(&carried) {
-            Some(token) => session::present(&self.ctx, self.client, &token, visit.now).await?,
+        let token = Token::parse(&carried);
+        let presented = match &token {
+            Some(token) => session::present(&self.ctx, &call.visit, token).await?,
             None => Presented::Unknown,
         };
-        match (presented, self.client) {
-            (Presented::Live(session), _) => visit.session = session,
-            (Presented::Unknown, ClientKind::App) => return Err(Refusal::Gone),
-            (Presented::Ended, ClientKind::App) => {}
-            (Presented::Unknown | Presented::Ended, ClientKind::Browser) => visit.change = Change::Ended,
+        match (presented, self.client, token) {
+            (Presented::Live(live), ClientKind::Browser, Some(token)) if session.save_every_request => {
+                // The cookie lives as long as the session, which was prolonged.
+                call.visit.session = live;
+                call.visit.change = Change::Issued(token);
+            }
+            (Presented::Live(live), ..) => call.visit.session = live,
+            (Presented::Unknown, ClientKind::App, _) => return Err(Refusal::Gone),
+            (Presented::Ended, ClientKind::App, _) => {}
+            (Presented::Unknown | Presented::Ended, ClientKind::Browser, _) => {
+                call.visit.change = Change::Ended
+            }
         }
         Ok(())
     }
@@ -200,6 +224,19 @@ impl Door {
         }
         response
     }
+}
+
+/// A body that is too long, or too slow: the connection is of no more use.
+fn unreadable() -> Response<Body> {
+    let mut response = answer::invalid(vec![Wrong::from(Problem::malformed())]);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Something that we rely on does not answer.
+fn overdue() -> Response<Body> {
+    tracing::warn!("request given up: the database or the hashers took too long");
+    answer::unavailable()
 }
 
 fn user_of(visit: &Visit) -> Option<i64> {

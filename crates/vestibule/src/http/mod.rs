@@ -50,10 +50,10 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
     }
     let threshold = threshold::Threshold::new(&ctx.config);
     router
+        .merge(health::routes(ctx))
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::new(threshold), threshold::pass))
-        .merge(health::routes(ctx))
 }
 
 fn api(router: Router, ctx: &Arc<Ctx>, client: ClientKind) -> Router {

@@ -5,7 +5,7 @@ use serde_json::json;
 use vestibule_base::config::Action;
 use vestibule_core::Problem;
 use vestibule_core::account::password::{self, Change};
-use vestibule_core::account::{primary_email, recovery};
+use vestibule_core::account::recovery;
 use vestibule_core::login::entry;
 
 use super::answer::Answer;
@@ -30,13 +30,10 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
         let awaited = recovery::awaited(&call.ctx, &call.visit).await?;
         let key = call.header("x-password-reset-key");
         if key.is_empty() {
-            recovery::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
             return Err(Problem::required().on("key").into());
         }
         let reset = recovery::look(&call.ctx, &call.visit, awaited, &key).await?;
-        let mut conn = call.ctx.db.read().await?;
-        let primary = primary_email(&mut conn, reset.user.id).await?;
-        Ok(Answer::data(json!({ "user": view::user(&reset.user, primary.as_deref()) })))
+        Ok(Answer::data(json!({ "user": view::user(&reset.user, reset.primary.as_deref()) })))
     })
 }
 
@@ -47,9 +44,6 @@ pub(super) fn reset(call: &mut Call) -> Reply<'_> {
         let mut form = call.form()?;
         let key = form.text("key", true);
         let new = form.password("password", true);
-        if key.is_none() {
-            recovery::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
-        }
         let reset = match key {
             Some(key) => recovery::look(&call.ctx, &call.visit, awaited, &key).await.map(Some)?,
             None => None,

@@ -64,6 +64,19 @@ impl Threshold {
         }
     }
 
+    /// Whether the request is for us. Health is asked for by machines that know our address only.
+    fn takes_host(&self, request: &Request) -> bool {
+        let mut named = request.headers().get_all(header::HOST).iter();
+        let host = match (named.next(), named.next()) {
+            (Some(only), None) => only.to_str().ok(),
+            (None, _) => {
+                request.uri().authority().map(axum::http::uri::Authority::as_str).or(Some("localhost"))
+            }
+            (Some(_), Some(_)) => None,
+        };
+        matches!(request.uri().path(), "/healthz" | "/readyz") || host.is_some_and(|host| self.knows(host))
+    }
+
     /// Names of this machine are taken as well as those of the configuration: nobody else can be sent to them.
     fn knows(&self, host: &str) -> bool {
         let name = match host.rsplit_once(':') {
@@ -115,12 +128,8 @@ pub(super) async fn pass(
 /// The answer to a request that goes no further, if this is one.
 fn stop(threshold: &Threshold, request: &mut Request) -> Option<Response<Body>> {
     let headers = request.headers();
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or(request.uri().authority().map(|a| a.as_str()));
-    if host.is_some_and(|host| !threshold.knows(host)) {
-        tracing::warn!(host, "a request for a host that is not in server.allowed_hosts");
+    if !threshold.takes_host(request) {
+        tracing::warn!(host = ?request.headers().get(header::HOST), "a request for a host that is not in server.allowed_hosts");
         return Some(bare(StatusCode::BAD_REQUEST));
     }
     if let Some(preflight) = threshold.cors.preflight(request.method(), headers) {

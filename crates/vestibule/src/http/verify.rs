@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use vestibule_core::Problem;
 use vestibule_core::account::address::shown;
-use vestibule_core::account::{primary_email, verify_email, verify_phone};
+use vestibule_core::account::{verify_email, verify_phone};
 use vestibule_core::login::entry::verification;
 
 use super::answer::Answer;
@@ -18,14 +18,10 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
         let awaited = verify_email::awaited(&call.ctx, &call.visit).await?;
         let key = call.header("x-email-verification-key");
         if key.is_empty() {
-            verify_email::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
             return Err(Problem::required().on("key").into());
         }
         let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
-        let mut conn = call.ctx.db.read().await?;
-        let primary = primary_email(&mut conn, proof.user.id).await?;
-        let data =
-            json!({ "email": shown(&proof.email), "user": view::user(&proof.user, primary.as_deref()) });
+        let data = json!({ "email": shown(&proof.email), "user": view::user(&proof.user, proof.primary.as_deref()) });
         let meta = Meta { is_authenticating: Some(waiting.is_some()), ..Meta::default() };
         Ok(Answer::Envelope { status: StatusCode::OK, data: Some(data), meta })
     })
@@ -37,9 +33,6 @@ pub(super) fn email(call: &mut Call) -> Reply<'_> {
         let awaited = verify_email::awaited(&call.ctx, &call.visit).await?;
         let mut form = call.form()?;
         let key = form.text("key", true);
-        if key.is_none() {
-            verify_email::reject(&call.ctx, &call.visit, awaited.as_ref()).await?;
-        }
         let key = form.finish_with(key)?;
         let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
         verification::email(&call.ctx, &mut call.visit, waiting, proof).await?;
@@ -59,9 +52,6 @@ pub(super) fn phone(call: &mut Call) -> Reply<'_> {
         let awaited = verification::phone_awaited(&call.ctx, &call.visit).await?;
         let mut form = call.form()?;
         let code = form.text("code", true);
-        if code.is_none() {
-            verify_phone::reject(&call.ctx, &call.visit, &awaited.1).await?;
-        }
         let code = form.finish_with(code)?;
         verification::phone(&call.ctx, &mut call.visit, awaited, &code).await?;
         call.authentication().await

@@ -2,11 +2,11 @@
 
 use vestibule_base::config::{Action, PreventEnumeration};
 use vestibule_base::delivery::{MailKind, SmsKind};
-use vestibule_base::storage::processes::{self, Process};
+use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, phones};
 
-use crate::account::process::{self, Kind, Try};
+use crate::account::process::{self, Again, Kind, Try};
 use crate::account::{EmailAddress, PhoneNumber, by_email, verify_email, verify_phone};
 use crate::context::{Ctx, Visit};
 use crate::login::pipeline::{self, Login, Stage, State};
@@ -23,7 +23,9 @@ pub enum Address {
 }
 
 impl Address {
-    fn as_str(&self) -> &str {
+    /// The address or number itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Email(address) | Self::Phone(address) => address,
         }
@@ -135,20 +137,22 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
         Try::Wrong => return Err(Problem::incorrect_code().on("code").into()),
         Try::Gone => return Err(Refusal::Conflict),
     };
-    let mut user = login.user.take().ok_or(Refusal::Conflict)?;
+    let user = login.user.take().filter(|user| process.user_id == Some(user.id));
+    let mut user = user.ok_or(Refusal::Conflict)?;
     let mut tx = ctx.db.write().await?;
     if !process::spend(&mut tx, &process).await? {
         return Err(Refusal::Conflict);
     }
+    pipeline::take(&mut tx, visit).await?;
     let mut record = Record::new(Method::Code, visit.now);
+    let alone = login.state.by_code;
     if process.address.contains('@') {
         record.email = Some(process.address.clone());
-        let alone = login.state.by_code;
         verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, alone)
             .await?;
     } else {
         record.phone = Some(process.address.clone());
-        verify_phone::mark_verified(&mut tx, visit, user.id, &process.address).await?;
+        verify_phone::mark_verified_in_passing(&mut tx, visit, &mut user, &process.address, alone).await?;
     }
     login.state.records.push(record);
     let login = Login { user: Some(user), ..login };
@@ -161,22 +165,21 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
 /// # Errors
 /// [`Refusal::Conflict`] if none is awaited or it was sent often enough.
 pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
-    let (login, process) = awaited(ctx, visit).await?;
-    if process.resends >= i64::from(ctx.config.account.login_by_code_supports_resend) {
+    let (_, process) = awaited(ctx, visit).await?;
+    let most = ctx.config.account.login_by_code_supports_resend;
+    if process.resends >= i64::from(most) {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
-    let (code, shown) = process::code(ctx, Kind::LoginCode)?;
-    let code_hash = login.user.as_ref().map(|_| code.digest(&ctx.keyring).to_vec());
-    if login.user.is_some() {
+    if let Some(code) =
+        process::again(ctx, &mut tx, visit, Kind::LoginCode, &process, Again::Resend, most).await?
+    {
         if process.address.contains('@') {
-            ctx.mail(&mut tx, visit, &process.address, MailKind::LoginCode { code: shown }).await?;
+            ctx.mail(&mut tx, visit, &process.address, MailKind::LoginCode { code }).await?;
         } else {
-            verify_phone::text(ctx, &mut tx, visit, &process.address, SmsKind::VerificationCode, Some(shown))
-                .await?;
+            let kind = SmsKind::VerificationCode;
+            verify_phone::text(ctx, &mut tx, visit, &process.address, kind, Some(code)).await?;
         }
     }
-    let again = Process { resends: process.resends + 1, code_hash, ..process };
-    processes::put(&mut tx, Kind::LoginCode.name(), &again).await?;
     ctx.commit(tx).await
 }

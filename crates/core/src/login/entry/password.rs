@@ -48,8 +48,14 @@ pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Passwo
     if visit.session.user().is_some() {
         return Err(Refusal::Conflict);
     }
-    if let Some(fresh) = fresh {
-        password::upgrade(ctx, &mut tx, &mut user, fresh).await?;
+    if let Some(fresh) = fresh
+        && !password::upgrade(ctx, &mut tx, &mut user, fresh).await?
+    {
+        // Another login was faster, or the password has changed.
+        drop(tx);
+        let now = password::recheck(ctx, given, user.id).await?;
+        user = now.ok_or_else(|| mismatch(&who).on("password"))?;
+        tx = ctx.db.write().await?;
     }
     let mut record = Record::new(Method::Password, visit.now);
     let mut state = State::default();

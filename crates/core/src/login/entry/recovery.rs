@@ -16,12 +16,13 @@ use crate::session::{Method, Record, Session};
 pub async fn reset(ctx: &Ctx, visit: &mut Visit, reset: Reset, new: &Password) -> Outcome<()> {
     let (done, mut tx) = recovery::finish(ctx, visit, reset, new).await?;
     let own = visit.session.user().is_some_and(|current| current.user.id == done.user.id);
-    if own && visit.client == ClientKind::Browser {
+    let logs_in = ctx.config.account.login_on_password_reset;
+    if own && (logs_in || visit.client == ClientKind::Browser) {
         // All sessions of the user have ended, this one too. An app is told at its next request, as the reference does.
         visit.session = Session::None;
         visit.change = Change::Ended;
     }
-    if ctx.config.account.login_on_password_reset {
+    if logs_in {
         let record = Record { email: done.email.clone(), ..Record::new(Method::PasswordReset, visit.now) };
         let state = State { email: done.email, records: vec![record], ..State::default() };
         let login = Login { user: Some(done.user), state, ..Login::default() };

@@ -23,6 +23,7 @@ pub struct Signup {
 /// # Errors
 /// [`Refusal::Invalid`]; [`Refusal::Conflict`] if somebody is logged in; [`Refusal::Forbidden`] if signup is closed.
 pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Vec<Problem>) -> Outcome<()> {
+    problems.extend(signup::judge_password(ctx, &new.account).await?);
     problems.extend(signup::judge(ctx, &new.account).await?.1);
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems));
@@ -38,13 +39,16 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
         Some(password) => Some(ctx.hashes.hash(password).await?),
         None => None,
     };
+    if new.by_robot {
+        return Err(Refusal::Unauthenticated);
+    }
     for _ in 0..TRIES {
         let (verdict, problems) = signup::judge(ctx, &new.account).await?;
         if !problems.is_empty() {
             return Err(Refusal::Invalid(problems));
         }
         let mut tx = ctx.db.write().await?;
-        let user = if verdict == Verdict::Pretend || new.by_robot {
+        let user = if verdict == Verdict::Pretend {
             None
         } else {
             match signup::create(ctx, &mut tx, visit, &new.account, hash.clone()).await? {
@@ -52,9 +56,6 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
                 None => continue,
             }
         };
-        if new.by_robot {
-            return Err(Refusal::Unauthenticated);
-        }
         let named = user.is_none();
         let state = State {
             signup: true,

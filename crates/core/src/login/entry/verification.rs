@@ -30,17 +30,19 @@ pub async fn email_stage(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Login>> {
 /// [`Refusal::Invalid`] if the key is spent.
 pub async fn email(ctx: &Ctx, visit: &mut Visit, waiting: Option<Login>, proof: Proof) -> Outcome<()> {
     let account = &ctx.config.account;
+    let own = waiting
+        .as_ref()
+        .is_some_and(|login| login.user.as_ref().is_some_and(|user| user.id == proof.user.id));
+    let from_elsewhere = !own && visit.session.user().is_none_or(|current| current.user.id != proof.user.id);
     let mut tx = ctx.db.write().await?;
-    verify_email::confirm(ctx, &mut tx, visit, &proof).await?;
+    if waiting.is_some() {
+        pipeline::take(&mut tx, visit).await?;
+    }
+    verify_email::confirm(ctx, &mut tx, visit, &proof, from_elsewhere).await?;
     session::refresh_email(&mut tx, visit).await?;
-    if let Some(login) = waiting {
-        let logs_in = account.email_verification_by_code_enabled || account.login_on_email_confirmation;
-        let own = login.user.as_ref().is_some_and(|user| user.id == proof.user.id);
-        if logs_in && own {
-            pipeline::resume(ctx, &mut tx, visit, login, Stage::VerifyEmail).await?;
-        } else {
-            pipeline::abandon(&mut tx, visit).await?;
-        }
+    let logs_in = account.email_verification_by_code_enabled || account.login_on_email_confirmation;
+    if let Some(login) = waiting.filter(|_| logs_in && own) {
+        pipeline::resume(ctx, &mut tx, visit, login, Stage::VerifyEmail).await?;
     }
     ctx.commit(tx).await
 }
@@ -73,6 +75,12 @@ pub async fn phone(
     let (login, process) = awaited;
     let process = verify_phone::look(ctx, visit, &process, code).await?;
     let mut tx = ctx.db.write().await?;
+    if let Some(login) = &login {
+        if login.user.as_ref().map(|user| user.id) != process.user_id {
+            return Err(Refusal::Conflict);
+        }
+        pipeline::take(&mut tx, visit).await?;
+    }
     verify_phone::confirm(&mut tx, visit, &process).await?;
     if let Some(login) = login {
         pipeline::resume(ctx, &mut tx, visit, login, Stage::VerifyPhone).await?;

@@ -1,10 +1,9 @@
 //! A code that is asked for on top of another way in (`login_by_code_required`).
 
-use vestibule_base::config::{LoginByCodeRequired, SignupField};
+use vestibule_base::config::{Action, LoginByCodeRequired, SignupField};
 use vestibule_base::storage::{Conn, phones};
 
 use crate::account::primary_email;
-use crate::account::signup::asks_for;
 use crate::context::{Ctx, Visit};
 use crate::login::entry::code::{Address, send};
 use crate::login::pipeline::{Login, Verdict};
@@ -24,6 +23,7 @@ pub(in crate::login) async fn check(
         // No way to reach the user: the requirement cannot be met.
         return Ok(Verdict::Refuse);
     };
+    ctx.limit(tx, visit, Action::RequestLoginCode, Some(address.as_str())).await?;
     send(ctx, tx, visit, login.user.as_ref(), &address, login.state.signup).await?;
     Ok(Verdict::Hold)
 }
@@ -45,7 +45,7 @@ async fn address(ctx: &Ctx, tx: &mut Conn, login: &Login) -> Outcome<Option<Addr
     if let Some(email) = primary_email(tx, user.id).await? {
         return Ok(Some(Address::Email(email)));
     }
-    if !asks_for(ctx, SignupField::Phone) {
+    if ctx.config.account.signup_fields.get(SignupField::Phone).is_none() {
         return Ok(None);
     }
     Ok(phones::of_user(tx, user.id).await?.map(|row| Address::Phone(row.phone)))
