@@ -13,9 +13,10 @@ use vestibule_base::storage::{Conn, StorageError, links, sessions};
 use super::address::EmailAddress;
 use super::process::{self, Kind, State, Try};
 use super::{Availability, availability, frontend};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// The kind of links that prove an address.
 pub(crate) const LINK: &str = "verify_email";

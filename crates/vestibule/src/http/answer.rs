@@ -3,8 +3,8 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
-use vestibule_core::context::Change;
 use vestibule_core::login::flows;
+use vestibule_core::visit::Change;
 use vestibule_core::{Ctx, Outcome, Refusal, Visit};
 
 use super::envelope::{self, Envelope, Meta, Wrong};

@@ -3,11 +3,11 @@
 use vestibule_base::storage::processes::Process;
 
 use crate::account::verify_email::{self, Proof};
-use crate::account::{process, verify_phone};
-use crate::context::{Ctx, Visit};
+use crate::account::{process, refresh_email, verify_phone};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage};
 use crate::refusal::{Outcome, Refusal};
-use crate::session;
+use crate::visit::Visit;
 
 /// The login that waits for an address to be proved.
 ///
@@ -32,7 +32,7 @@ pub async fn email(ctx: &Ctx, visit: &mut Visit, waiting: Option<Login>, proof: 
     let account = &ctx.config.account;
     let mut tx = ctx.db.write().await?;
     verify_email::confirm(ctx, &mut tx, visit, &proof).await?;
-    session::refresh_email(&mut tx, visit).await?;
+    refresh_email(&mut tx, visit).await?;
     if let Some(login) = waiting {
         let logs_in = account.email_verification_by_code_enabled || account.login_on_email_confirmation;
         let own = login.user.as_ref().is_some_and(|user| user.id == proof.user.id);

@@ -5,11 +5,11 @@ use vestibule_base::storage::{Conn, phones};
 
 use crate::account::primary_email;
 use crate::account::signup::asks_for;
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::entry::code::{Address, send};
 use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
-use crate::session::Method;
+use crate::visit::{Method, Visit};
 
 pub(in crate::login) async fn check(
     ctx: &Ctx,
