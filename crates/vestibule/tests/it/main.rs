@@ -8,6 +8,7 @@ mod enumeration;
 mod failure;
 mod hijack;
 mod login;
+mod passwords;
 mod races;
 mod rooms;
 mod sessions;
