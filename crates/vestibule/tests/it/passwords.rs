@@ -10,7 +10,7 @@ use vestibule_testkit::database::on_both;
 use crate::login::{OTHER, PASSWORD, login, user};
 
 /// Gives a user a stored hash, as an import does.
-async fn store(server: &TestApp, id: i64, hash: &str) {
+pub(crate) async fn store(server: &TestApp, id: i64, hash: &str) {
     let mut tx = server.db.write().await.expect("a transaction");
     let hash = PasswordHash::from_stored(hash.to_owned());
     users::set_password(&mut tx, id, Some(&hash)).await.expect("an update");
@@ -85,7 +85,7 @@ fn p5_long_passwords_count_in_full_and_nothing_is_asked_of_their_letters() {
 }
 
 /// The same password under every hasher of Django; origin: `django_password_hashes.json` of the base crate's tests.
-const DJANGO: [&str; 6] = [
+pub(crate) const DJANGO: [&str; 6] = [
     "pbkdf2_sha256$1000$7BQYSj7h7qEcw5uLg4Ke86$b06mUcO6WStQX0uhSvNp9sqlrNl4F6HehY/f40rVG64=",
     "pbkdf2_sha1$1000$B2VJPlf8zKvtPkb94fP4S0$7lZsRL/LXAXsCqoICSu+tmk1V0c=",
     "argon2$argon2id$v=19$m=256,t=2,p=2$elh1VllhQzBqTHI5YWZ4bHN4UkJTQg$w7Ss8nuba87WjdnM6JmIxQrzlkCGABDuOImcNIjSsU8",
@@ -294,7 +294,7 @@ fn p2_passwords_count_wherever_they_are_typed() {
 pub(crate) const BUSY: &str = "
     server = { hash_workers = 1, hash_queue = 0 }
     account = { rate_limits = false, login_by_code_enabled = true }
-    passwords.argon2 = { memory_kib = 65536, iterations = 24, parallelism = 1 }";
+    passwords.argon2 = { memory_kib = 65536, iterations = 12, parallelism = 1 }";
 
 /// Runs `meanwhile` while the only hasher works on somebody else's login.
 pub(crate) async fn while_busy<T>(server: &TestApp, meanwhile: impl Future<Output = T>) -> T {
