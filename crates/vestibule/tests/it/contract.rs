@@ -1,6 +1,8 @@
 //! The document, the router and its source name the same operations, for each kind of client, and the tests of this
 //! binary use every one of them.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -22,14 +24,15 @@ rate_limits = false
 ";
 
 /// Method and path below [`BASE`].
-type Operations = BTreeSet<(String, String)>;
+pub(crate) type Operations = BTreeSet<(String, String)>;
 
-fn documented() -> Operations {
-    let contract = Contract::parse(DOCUMENT).unwrap_or_else(|error| panic!("{error}"));
+/// What the document promises.
+pub(crate) fn documented() -> Operations {
+    let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
     let operations = contract.operations().into_iter();
     operations
         .map(|(method, path)| {
-            let below = path.strip_prefix(BASE).unwrap_or_else(|| panic!("{path} is not below {BASE}"));
+            let below = path.strip_prefix(BASE).expect("a path of the API");
             (method, below.to_owned())
         })
         .collect()

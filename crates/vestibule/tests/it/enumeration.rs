@@ -1,5 +1,7 @@
 //! P3: whether an account exists shows in no answer, no mail and no work done, unless configured so.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+
 use serde_json::{Value, json};
 use vestibule::NewUser;
 use vestibule_testkit::app::TestApp;

@@ -1,5 +1,8 @@
 //! Signing up, and logging in with a password.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+
+use axum::http::Method;
 use serde_json::{Value, json};
 use vestibule::{NewUser, Password};
 use vestibule_testkit::app::TestApp;
@@ -40,7 +43,7 @@ fn sign_up_verify_log_in_and_out() {
             login(&mut client.clone(), email, PASSWORD).await.expect(401);
 
             let key = server.link_key_for(email).await;
-            let call = client.call("GET".parse().unwrap(), "auth/email/verify");
+            let call = client.call(Method::GET, "auth/email/verify");
             let reply = call.header("X-Email-Verification-Key", &key).send().await.expect(200);
             assert_eq!(reply.data()["email"], email);
             client.post("auth/email/verify", json!({"key": key})).await.expect(401);
@@ -65,12 +68,14 @@ fn sign_up_verify_log_in_and_out() {
     });
 }
 
-/// Each combination of fields: what has to be given, what is wrong without it, and who one is with it.
+/// Login methods, signup fields, a body that does, and what is wrong with an empty one.
+type Case = (&'static str, &'static str, Value, &'static [(&'static str, &'static str)]);
+
 #[test]
 fn signup_asks_for_what_it_is_configured_to() {
     let none = "email_verification = 'none'";
     on_both(async |backend| {
-        let cases: [(&str, &str, Value, &[(&str, &str)]); 7] = [
+        let cases: [Case; 7] = [
             (
                 "['email']",
                 "['email*', 'password1*']",

@@ -4,6 +4,7 @@
 mod codes;
 mod contract;
 mod edge;
+mod emails;
 mod enumeration;
 mod failure;
 mod hijack;

@@ -1,5 +1,7 @@
 //! Passwords: guessing them, changing them, hashing too many of them, and those that other systems have hashed.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use vestibule_base::security::password::PasswordHash;
