@@ -1,17 +1,17 @@
-//! What every rule is handed: the server's context and the visit.
+//! What every rule is handed: the server's context.
 
 use std::sync::Arc;
 
-use vestibule_base::config::{Action, ClientKind, Config};
+use vestibule_base::config::{Action, Config};
 use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice};
 use vestibule_base::outbound::Outbound;
 use vestibule_base::ratelimit::{self, Subject, Usage};
 use vestibule_base::security::password::HashPool;
-use vestibule_base::security::{Clock, Keyring, Millis, Token};
+use vestibule_base::security::{Clock, Keyring};
 use vestibule_base::storage::{Conn, Db};
 
 use crate::refusal::{Outcome, Refusal};
-use crate::session::Session;
+use crate::visit::Visit;
 
 /// The server: settings and the rooms of the ground floor. One for the life of the process.
 #[derive(Debug)]
@@ -30,37 +30,6 @@ pub struct Ctx {
     pub hashes: HashPool,
     /// Calls to others.
     pub outbound: Outbound,
-}
-
-/// A request: who makes it, from where, and what became of their session.
-#[derive(Debug)]
-pub struct Visit {
-    /// How it carries its session.
-    pub client: ClientKind,
-    /// The session that it came with, or has now.
-    pub session: Session,
-    /// What became of the session.
-    pub change: Change,
-    /// The client's address.
-    pub ip: String,
-    /// The client's network, by which limits count.
-    pub network: String,
-    /// What the client calls itself.
-    pub user_agent: String,
-    /// When the request came.
-    pub now: Millis,
-}
-
-/// What became of a session during a request.
-#[derive(Debug, Default)]
-pub enum Change {
-    /// Nothing.
-    #[default]
-    Kept,
-    /// It has a new token, to be handed to its holder.
-    Issued(Token),
-    /// It is over.
-    Ended,
 }
 
 impl Ctx {

@@ -1,6 +1,6 @@
 //! What happens to accounts, for the audit log. Names users by id and never holds a secret.
 
-use crate::context::Visit;
+use crate::visit::Visit;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

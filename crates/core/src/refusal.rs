@@ -89,6 +89,12 @@ impl Fault {
     }
 }
 
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
 impl<E: Into<Fault>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self::Fault(error.into())

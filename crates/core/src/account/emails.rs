@@ -9,9 +9,10 @@ use vestibule_base::storage::{Conn, links, users};
 use super::address::EmailAddress;
 use super::process::{self, Kind};
 use super::{reauthenticate, recovery, verify_email};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// The addresses of a user, with the one that awaits its code.
 ///

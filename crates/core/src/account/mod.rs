@@ -22,6 +22,7 @@ use vestibule_base::storage::{Conn, emails as rows, users};
 
 use crate::context::Ctx;
 use crate::refusal::Outcome;
+use crate::visit::{Session, Visit};
 
 /// Whether another account has an address, as far as this configuration lets one say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,4 +86,15 @@ pub async fn by_email(conn: &mut Conn, email: &EmailAddress) -> Outcome<Vec<User
 pub async fn primary_email(conn: &mut Conn, user_id: i64) -> Outcome<Option<String>> {
     let found = rows::of_user(conn, user_id).await?;
     Ok(found.into_iter().find(|row| row.primary).map(|row| row.email))
+}
+
+/// Looks up the primary address of whoever is logged in again, after it may have changed.
+///
+/// # Errors
+/// [`Refusal::Fault`](crate::Refusal::Fault).
+pub async fn refresh_email(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
+    if let Session::User(current) = &mut visit.session {
+        current.email = primary_email(tx, current.user.id).await?;
+    }
+    Ok(())
 }

@@ -8,10 +8,11 @@ use vestibule_base::security::password::{
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, links, logins, processes, sessions};
 
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
 use crate::session;
+use crate::visit::Visit;
 
 /// Judges a new password against the validators, the attributes of its account, and the breach service if there is
 /// one. Gives all that is wrong with it.

@@ -9,8 +9,9 @@ use vestibule_base::storage::users::{self, User};
 use super::address::PhoneNumber;
 use super::process::{self, Again, Kind};
 use super::{reauthenticate, verify_phone};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// The number of whoever is logged in.
 ///

@@ -10,9 +10,10 @@ use vestibule_base::security::{Code, Millis};
 use vestibule_base::storage::processes::{self, Process, Renewal};
 use vestibule_base::storage::{Conn, logins};
 
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
+use crate::visit::Visit;
 
 /// What a code is for. One kind's code cannot be spent for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::password::Password;
 
 use super::password::{self, Check};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
-use crate::session::{self, Current, Method, Record};
+use crate::session;
+use crate::visit::{Current, Method, Record, Visit};
 
 /// Ways in which a user can prove again who they are.
 #[must_use]

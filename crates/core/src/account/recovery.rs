@@ -13,9 +13,10 @@ use vestibule_base::storage::{Conn, links, sessions};
 use super::address::EmailAddress;
 use super::process::{self, Kind, State, Try};
 use super::{by_email, frontend, password, primary_email, verify_email};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// The kind of links that reset a password.
 pub(crate) const LINK: &str = "password_reset";

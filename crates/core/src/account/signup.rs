@@ -9,9 +9,10 @@ use vestibule_base::storage::{Conn, StorageError, emails};
 use super::address::{EmailAddress, PhoneNumber};
 use super::username::{self, Username};
 use super::{Availability, availability, password};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Fault, Outcome, Problem};
+use crate::visit::Visit;
 
 /// What a new account is made of. The fields are those of `signup_fields`.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use vestibule_base::storage::{Conn, StorageError, links, logins, processes, sess
 use super::address::EmailAddress;
 use super::process::{self, Again, Kind, Try};
 use super::{Availability, availability, frontend, primary_email};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// The kind of links that prove an address.
 pub(crate) const LINK: &str = "verify_email";

@@ -8,9 +8,10 @@ use vestibule_base::storage::users::User;
 use vestibule_base::storage::{Conn, StorageError, emails};
 
 use super::process::{self, Again, Kind, Try};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Fault, Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// Sends a code to a number; where there is no account to verify, its owner is told that they have one.
 ///

@@ -6,8 +6,9 @@ use vestibule_base::storage::processes;
 use super::pipeline;
 use crate::account::process::Kind;
 use crate::account::reauthenticate;
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::refusal::Outcome;
+use crate::visit::Visit;
 
 /// One thing that a client may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

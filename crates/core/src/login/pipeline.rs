@@ -5,14 +5,17 @@ use vestibule_base::security::Millis;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::storage::Conn;
 use vestibule_base::storage::logins::{self, Attempt};
+use vestibule_base::storage::processes;
 use vestibule_base::storage::users::{self, User};
 
 use super::stages::{login_by_code, verify_email, verify_phone};
 use crate::account::primary_email;
-use crate::context::{Ctx, Visit};
+use crate::account::process::Kind;
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
-use crate::session::{self, Record};
+use crate::session;
+use crate::visit::{Record, Session, Visit};
 
 /// A step that a login must pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +118,7 @@ pub async fn held(ctx: &Ctx, conn: &mut Conn, visit: &Visit, stage: Stage) -> Ou
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn pending(ctx: &Ctx, conn: &mut Conn, visit: &Visit) -> Outcome<Option<(Stage, Login)>> {
-    let session::Session::Anonymous { id } = visit.session else { return Ok(None) };
+    let Session::Anonymous { id } = visit.session else { return Ok(None) };
     let Some(attempt) = logins::find(conn, id).await? else { return Ok(None) };
     let age = visit.now.saturating_sub(attempt.started_at);
     let Some(stage) = Stage::named(&attempt.stage) else { return Ok(None) };
@@ -184,7 +187,22 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
         Some(user.id),
         login.state.records.last().map_or("signup", |record| record.method.name()),
     );
+    leave_behind(tx, visit, user.id).await?;
     session::enter(ctx, tx, visit, user, email, login.state.records).await
+}
+
+/// Forgets what was under way in the session for anybody else (L2): of a user who enters, only the verification of their
+/// own address goes on.
+async fn leave_behind(tx: &mut Conn, visit: &Visit, user_id: i64) -> Outcome<()> {
+    let Session::Anonymous { id } = visit.session else { return Ok(()) };
+    if !session::lock(tx, id).await? {
+        return Err(Refusal::Conflict);
+    }
+    logins::delete(tx, id).await?;
+    let awaited = processes::find(tx, id, Kind::VerifyEmail.name()).await?;
+    let own = awaited.is_some_and(|process| process.user_id == Some(user_id));
+    let except = if own { Kind::VerifyEmail.name() } else { "" };
+    Ok(processes::delete_of_session(tx, id, except).await?)
 }
 
 /// Lets a login wait at a stage.

@@ -3,9 +3,10 @@
 use vestibule_base::storage::sessions::{self, Listed};
 
 use super::marks;
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::Outcome;
+use crate::visit::Visit;
 
 /// The live sessions of whoever is logged in, oldest first.
 ///

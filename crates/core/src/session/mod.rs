@@ -1,84 +1,22 @@
 //! Sessions: opened, looked up, handed a new token, ended.
 
 pub mod list;
-mod record;
-
-pub use record::{Method, Record};
 
 use vestibule_base::config::ClientKind;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Keyring, Millis, Purpose, Token};
 use vestibule_base::storage::sessions::{self, Opening, Seen};
 use vestibule_base::storage::users::User;
-use vestibule_base::storage::{Conn, StorageError, logins, processes};
+use vestibule_base::storage::{Conn, StorageError};
 
-use crate::account::process::Kind;
-use crate::context::{Change, Ctx, Visit};
+use crate::context::Ctx;
 use crate::event::Event;
-use crate::refusal::{Fault, Outcome, Refusal};
+use crate::refusal::{Outcome, Refusal};
+use crate::visit::{Change, Current, Record, Session, Visit};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
 const HOUR: Millis = 3600 * SECOND;
-
-/// The session of a request.
-#[derive(Debug, Default)]
-pub enum Session {
-    /// There is none.
-    #[default]
-    None,
-    /// Of nobody yet: something is under way.
-    Anonymous {
-        /// The row.
-        id: i64,
-    },
-    /// Of a user.
-    User(Box<Current>),
-}
-
-/// Who is logged in.
-#[derive(Debug, Clone)]
-pub struct Current {
-    /// The session's row.
-    pub session_id: i64,
-    /// The user.
-    pub user: User,
-    /// The user's primary address.
-    pub email: Option<String>,
-    /// How this session was authenticated.
-    pub records: Vec<Record>,
-}
-
-impl Session {
-    /// Who is logged in, if anybody.
-    #[must_use]
-    pub fn user(&self) -> Option<&Current> {
-        match self {
-            Self::User(current) => Some(current),
-            Self::None | Self::Anonymous { .. } => None,
-        }
-    }
-
-    /// The row, if there is one.
-    #[must_use]
-    pub fn id(&self) -> Option<i64> {
-        match self {
-            Self::None => None,
-            Self::Anonymous { id } => Some(*id),
-            Self::User(current) => Some(current.session_id),
-        }
-    }
-}
-
-impl Visit {
-    /// Who is logged in.
-    ///
-    /// # Errors
-    /// [`Refusal::Unauthenticated`] if nobody is.
-    pub fn current(&self) -> Outcome<&Current> {
-        self.session.user().ok_or(Refusal::Unauthenticated)
-    }
-}
 
 /// The name of a kind of client in the database.
 fn client_name(client: ClientKind) -> &'static str {
@@ -213,18 +151,8 @@ pub async fn enter(
     let written = Record::write_all(&records)?;
     let opening = opening(ctx, visit, &token, Some((user.id, mark.as_slice())), &written);
     let promoted = match visit.session {
-        Session::Anonymous { id } => {
-            if !sessions::lock(tx, id).await? {
-                return Err(Refusal::Conflict);
-            }
-            logins::delete(tx, id).await?;
-            // Only the verification of this user's own address goes on.
-            let awaited = processes::find(tx, id, Kind::VerifyEmail.name()).await?;
-            let kept = awaited.is_some_and(|process| process.user_id == Some(user.id));
-            let except = if kept { Kind::VerifyEmail.name() } else { "" };
-            processes::delete_of_session(tx, id, except).await?;
-            sessions::promote(tx, id, &opening).await?.then_some(id)
-        }
+        Session::Anonymous { id } if sessions::promote(tx, id, &opening).await? => Some(id),
+        Session::Anonymous { .. } => return Err(Refusal::Conflict),
         Session::User(ref current) => {
             sessions::delete(tx, current.session_id).await?;
             None
@@ -261,17 +189,6 @@ pub async fn end(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
     visit.session = Session::None;
     visit.change = Change::Ended;
-    Ok(())
-}
-
-/// Looks up the primary address of whoever is logged in again, after it may have changed.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn refresh_email(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
-    if let Session::User(current) = &mut visit.session {
-        current.email = crate::account::primary_email(tx, current.user.id).await?;
-    }
     Ok(())
 }
 
@@ -332,11 +249,5 @@ fn opening<'a>(
                 visit.now.saturating_add(ctx.config.account.login_timeout.saturating_mul(SECOND).max(HOUR))
             }
         },
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Broken(error.to_string())
     }
 }

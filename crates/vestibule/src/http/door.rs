@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use vestibule_base::config::{Action, ClientKind};
 use vestibule_base::security::Token;
-use vestibule_core::context::Change;
-use vestibule_core::session::{self, Presented, Session};
+use vestibule_core::session::{self, Presented};
+use vestibule_core::visit::{Change, Session};
 use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 
 use super::answer::{self, Answer};
@@ -76,10 +76,10 @@ impl Call {
 }
 
 impl Door {
-    pub(super) fn new(ctx: Arc<Ctx>, client: ClientKind) -> Self {
+    /// `config` is the answer to the operation of that name.
+    pub(super) fn new(ctx: Arc<Ctx>, client: ClientKind, config: Bytes) -> Self {
         let csrf = Csrf::new(&ctx.config);
         let cookies = Cookies::new(&ctx.config);
-        let config = super::config::written(&ctx.config);
         Self { ctx, client, csrf, cookies, config }
     }
 

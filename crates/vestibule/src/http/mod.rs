@@ -57,7 +57,7 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
 }
 
 fn api(router: Router, ctx: &Arc<Ctx>, client: ClientKind) -> Router {
-    let door = Arc::new(Door::new(Arc::clone(ctx), client));
+    let door = Arc::new(Door::new(Arc::clone(ctx), client, config::written(&ctx.config)));
     let mut routes = Routes { router, door };
     routes.at("/config", &[("GET", config::get)]);
     routes.at("/auth/session", &[("GET", session::get), ("DELETE", session::delete)]);

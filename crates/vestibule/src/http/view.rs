@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use vestibule_base::storage::emails::Email;
 use vestibule_base::storage::users::User;
 use vestibule_core::account::address::shown;
-use vestibule_core::session::Record;
+use vestibule_core::visit::Record;
 
 /// A user, as clients see them. What is not known is left out.
 pub(super) fn user(user: &User, email: Option<&str>) -> Value {

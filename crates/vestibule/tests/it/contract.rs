@@ -1,1 +1,125 @@
-//! To be written.
+//! The document, the router and its source name the same operations, for each kind of client, and the tests of this
+//! binary use every one of them.
+
+#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use vestibule_testkit::app::TestApp;
+use vestibule_testkit::contract::Contract;
+use vestibule_testkit::database::on_both;
+
+const DOCUMENT: &str = include_str!("../../../../api/openapi.yaml");
+const ROUTER: &str = include_str!("../../src/http/mod.rs");
+const BASE: &str = "/_allauth/{client}/v1";
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/// Switches on every operation.
+const ALL: &str = "
+[account]
+login_by_code_enabled = true
+rate_limits = false
+";
+
+/// Method and path below [`BASE`].
+pub(crate) type Operations = BTreeSet<(String, String)>;
+
+/// What the document promises.
+pub(crate) fn documented() -> Operations {
+    let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
+    let operations = contract.operations().into_iter();
+    operations
+        .map(|(method, path)| {
+            let below = path.strip_prefix(BASE).expect("a path of the API");
+            (method, below.to_owned())
+        })
+        .collect()
+}
+
+/// What the router's source says: each `routes.at("path", &[("METHOD", handler), ...])`.
+fn in_source() -> Operations {
+    let mut found = Operations::new();
+    for call in ROUTER.split("routes.at(").skip(1) {
+        let call = &call[..call.find(");\n").unwrap_or(call.len())];
+        let mut texts = call.split('"').skip(1).step_by(2);
+        let path = texts.next().unwrap_or_default();
+        found.extend(texts.map(|method| (method.to_owned(), path.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn the_router_s_source_and_the_document_name_the_same_operations() {
+    let (source, documented) = (in_source(), documented());
+    assert!(source.len() > 20, "{source:?}");
+    assert_eq!(source.difference(&documented).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+    assert_eq!(documented.difference(&source).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+}
+
+#[test]
+fn each_kind_of_client_is_served_what_is_documented_and_nothing_else() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, ALL).await;
+        let documented = documented();
+        let paths: BTreeSet<&String> = documented.iter().map(|(_, path)| path).collect();
+        for client in [server.app(), server.browser()] {
+            for path in &paths {
+                for method in METHODS {
+                    let mut client = client.clone();
+                    let call = client.call(method.parse().unwrap(), path.trim_start_matches('/'));
+                    let reply =
+                        if method == "GET" { call.send().await } else { call.json(&json!({})).send().await };
+                    let served = !matches!(reply.status, 404 | 405);
+                    let promised = documented.contains(&(method.to_owned(), (*path).clone()));
+                    assert_eq!(served, promised, "{method} {path}: {reply}");
+                    if !promised {
+                        let allow = reply.expect(405).header("allow").map(str::to_owned);
+                        let allow = allow.unwrap_or_else(|| panic!("{method} {path}: no Allow"));
+                        assert!(!allow.split(',').any(|allowed| allowed.trim() == method), "{allow}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_switched_off_is_not_there() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, "headless.clients = ['app']").await;
+        for path in ["auth/code/request", "auth/code/resend"] {
+            server.app().post(path, json!({})).await.expect(404);
+        }
+        // Codes can be asked for on top of a password without being a way in.
+        server.app().post("auth/code/confirm", json!({})).await.expect(409);
+        server.app().get("config").await.expect(200);
+        server.browser().get("config").await.expect(404);
+        server.browser().post("auth/login", json!({})).await.expect(404);
+    });
+}
+
+/// An operation that no test calls could answer anything. Calls are found in the sources: `.post("auth/login"`, or
+/// `call(Method::POST, "auth/login"`.
+#[test]
+fn every_operation_is_called_by_a_test_of_its_own() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut tests = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.ends_with("contract.rs") {
+            tests.extend(fs::read_to_string(path).unwrap().split_whitespace());
+        }
+    }
+    let missing: Vec<_> = documented()
+        .into_iter()
+        .filter(|(method, path)| {
+            let path = path.trim_start_matches('/');
+            let short = format!(".{}(\"{path}\"", method.to_lowercase());
+            let long = format!("Method::{method},\"{path}\"");
+            !tests.contains(&short) && !tests.contains(&long)
+        })
+        .collect();
+    assert!(missing.is_empty(), "never called: {missing:?}");
+}

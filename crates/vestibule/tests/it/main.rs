@@ -4,10 +4,12 @@
 mod codes;
 mod contract;
 mod edge;
+mod emails;
 mod enumeration;
 mod failure;
 mod hijack;
 mod login;
+mod passwords;
 mod races;
 mod rooms;
 mod sessions;

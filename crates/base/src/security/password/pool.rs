@@ -157,11 +157,16 @@ impl Shared {
             match self.next(hasher.holds_memory()) {
                 Next::Job(job) => {
                     // Should a hasher panic, its request fails and the thread lives on.
-                    if catch_unwind(AssertUnwindSafe(|| job.run(&mut hasher, &self.params))).is_err() {
+                    let done = catch_unwind(AssertUnwindSafe(|| job.run(&mut hasher, &self.params)));
+                    if done.is_err() {
                         hasher = Hasher::default();
                     }
                     hasher.shrink(&self.params);
+                    // The place is free before the answer is there: who has it may come back at once.
                     self.line().working -= 1;
+                    if let Ok(answer) = done {
+                        answer();
+                    }
                 }
                 Next::Quiet => hasher.release(),
                 Next::Closed => return,
@@ -236,15 +241,24 @@ impl Job {
         }
     }
 
-    fn run(self, hasher: &mut Hasher, params: &Argon2Params) {
+    /// Does the work; what is given back tells whoever waits for it.
+    fn run(self, hasher: &mut Hasher, params: &Argon2Params) -> Box<dyn FnOnce()> {
         let _entered = self.span.enter();
         // An answer that nobody waits for is dropped.
-        let _ = match self.task {
-            Task::Hash { reply } => reply.send(hasher.hash(&self.password, params)).is_ok(),
-            Task::Verify { stored, reply } => {
-                reply.send(hasher.verify(&self.password, stored.as_ref(), params)).is_ok()
+        match self.task {
+            Task::Hash { reply } => {
+                let hash = hasher.hash(&self.password, params);
+                Box::new(move || {
+                    let _ = reply.send(hash);
+                })
             }
-        };
+            Task::Verify { stored, reply } => {
+                let right = hasher.verify(&self.password, stored.as_ref(), params);
+                Box::new(move || {
+                    let _ = reply.send(right);
+                })
+            }
+        }
     }
 }
 
@@ -310,6 +324,14 @@ mod tests {
         // Loose, for machines that do other things at the same time; without the hash it would be a thousandth.
         for other in [unknown, unusable] {
             assert!(other * 2 > known && known * 2 > other, "{known:?} {other:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_before_its_answer_is_there() {
+        let pool = HashPool::new(QUICK, 1, 0).unwrap();
+        for _ in 0..200 {
+            pool.hash(&password("p")).await.unwrap();
         }
     }
 

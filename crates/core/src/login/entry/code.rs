@@ -8,10 +8,10 @@ use vestibule_base::storage::{Conn, phones};
 
 use crate::account::process::{self, Again, Kind, Try};
 use crate::account::{EmailAddress, PhoneNumber, by_email, verify_email, verify_phone};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage, State};
 use crate::refusal::{Outcome, Problem, Refusal};
-use crate::session::{Method, Record};
+use crate::visit::{Method, Record, Visit};
 
 /// Where a code goes.
 #[derive(Debug, Clone)]

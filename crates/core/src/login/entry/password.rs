@@ -7,10 +7,10 @@ use vestibule_base::storage::{Conn, phones};
 
 use crate::account::password::{self, Check};
 use crate::account::{EmailAddress, PhoneNumber, by_email, username, verify_email};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};
-use crate::session::{Method, Record};
+use crate::visit::{Method, Record, Visit};
 
 /// Whom somebody says they are.
 #[derive(Debug)]

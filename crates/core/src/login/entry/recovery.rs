@@ -4,10 +4,10 @@ use vestibule_base::config::ClientKind;
 use vestibule_base::security::password::Password;
 
 use crate::account::recovery::{self, Reset};
-use crate::context::{Change, Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::Outcome;
-use crate::session::{Method, Record, Session};
+use crate::visit::{Change, Method, Record, Session, Visit};
 
 /// Sets the new password, and logs in where that is configured. Every stage is passed as ever.
 ///

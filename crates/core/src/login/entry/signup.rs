@@ -2,9 +2,10 @@
 
 use crate::account::EmailAddress;
 use crate::account::signup::{self, NewAccount, Verdict};
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// How often a signup is tried again when somebody else was faster with the same name or address.
 const TRIES: u32 = 3;

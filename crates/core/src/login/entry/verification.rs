@@ -3,11 +3,11 @@
 use vestibule_base::storage::processes::Process;
 
 use crate::account::verify_email::{self, Proof};
-use crate::account::{process, verify_phone};
-use crate::context::{Ctx, Visit};
+use crate::account::{process, refresh_email, verify_phone};
+use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage};
 use crate::refusal::{Outcome, Refusal};
-use crate::session;
+use crate::visit::Visit;
 
 /// The login that waits for an address to be proved.
 ///
@@ -39,7 +39,7 @@ pub async fn email(ctx: &Ctx, visit: &mut Visit, waiting: Option<Login>, proof: 
         pipeline::take(&mut tx, visit).await?;
     }
     verify_email::confirm(ctx, &mut tx, visit, &proof, from_elsewhere).await?;
-    session::refresh_email(&mut tx, visit).await?;
+    refresh_email(&mut tx, visit).await?;
     let logs_in = account.email_verification_by_code_enabled || account.login_on_email_confirmation;
     if let Some(login) = waiting.filter(|_| logs_in && own) {
         pipeline::resume(ctx, &mut tx, visit, login, Stage::VerifyEmail).await?;

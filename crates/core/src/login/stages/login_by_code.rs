@@ -4,11 +4,11 @@ use vestibule_base::config::{Action, LoginByCodeRequired, SignupField};
 use vestibule_base::storage::{Conn, phones};
 
 use crate::account::primary_email;
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::entry::code::{Address, send};
 use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
-use crate::session::Method;
+use crate::visit::{Method, Visit};
 
 pub(in crate::login) async fn check(
     ctx: &Ctx,

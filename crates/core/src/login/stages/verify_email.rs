@@ -4,9 +4,10 @@ use vestibule_base::config::EmailVerification;
 use vestibule_base::storage::{Conn, emails};
 
 use crate::account::verify_email;
-use crate::context::{Ctx, Visit};
+use crate::context::Ctx;
 use crate::login::pipeline::{Login, Verdict};
 use crate::refusal::Outcome;
+use crate::visit::Visit;
 
 pub(in crate::login) async fn check(
     ctx: &Ctx,
