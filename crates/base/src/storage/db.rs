@@ -1,19 +1,25 @@
 //! The waist: one connection type over SQLite and PostgreSQL. A statement is text with `$1` placeholders and values.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Pool, Postgres, Row as _, Sqlite, Transaction};
+use sqlx::{ConnectOptions, Connection as _, Pool, Postgres, Row as _, Sqlite, Transaction};
 
 use super::StorageError;
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it then waits for another process to let go of the file (SQLite). Both waits together end within 5 s.
+const BUSY: Duration = Duration::from_millis(1500);
+/// How long a statement may take (PostgreSQL). The server is told so, too, but may be out of reach.
+const STATEMENT: Duration = Duration::from_secs(4);
 
 /// The database: SQLite in a file, or PostgreSQL.
 #[derive(Debug, Clone)]
@@ -64,11 +70,17 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: an answered write is on the disk, also when the machine loses power.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
+            .busy_timeout(BUSY)
             .foreign_keys(true)
             .disable_statement_logging();
         let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
-        let writer = pool(1).connect_with(options.clone()).await?;
+        // On a full disk SQLite ends a transaction by itself, and sqlx goes on counting one that is not there: such a
+        // connection would begin none ever again.
+        let usable = |conn: &mut SqliteConnection| !conn.is_in_transaction();
+        let writer = pool(1)
+            .before_acquire(move |conn, _| Box::pin(std::future::ready(Ok(usable(conn)))))
+            .connect_with(options.clone())
+            .await?;
         let readers = pool(connections).connect_with(options.pragma("query_only", "ON")).await?;
         Ok(Self::Sqlite { writer, readers })
     }
@@ -91,7 +103,7 @@ impl Db {
     pub async fn write(&self) -> Result<Conn, StorageError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Conn::Postgres(in_time(pool.begin()).await?),
         })
     }
 
@@ -228,9 +240,11 @@ impl Conn {
         Ok(match self {
             Self::Sqlite(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
             Self::SqliteRead(conn) => wrap(bound!(sql, values).fetch_all(&mut **conn).await?, Row::Sqlite),
-            Self::Postgres(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Postgres),
+            Self::Postgres(tx) => {
+                wrap(in_time(bound!(sql, values).fetch_all(&mut **tx)).await?, Row::Postgres)
+            }
             Self::PostgresRead(conn) => {
-                wrap(bound!(sql, values).fetch_all(&mut **conn).await?, Row::Postgres)
+                wrap(in_time(bound!(sql, values).fetch_all(&mut **conn)).await?, Row::Postgres)
             }
         })
     }
@@ -251,8 +265,10 @@ impl Conn {
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
             Self::SqliteRead(conn) => bound!(sql, values).execute(&mut **conn).await?.rows_affected(),
-            Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
-            Self::PostgresRead(conn) => bound!(sql, values).execute(&mut **conn).await?.rows_affected(),
+            Self::Postgres(tx) => in_time(bound!(sql, values).execute(&mut **tx)).await?.rows_affected(),
+            Self::PostgresRead(conn) => {
+                in_time(bound!(sql, values).execute(&mut **conn)).await?.rows_affected()
+            }
         })
     }
 
@@ -275,7 +291,7 @@ impl Conn {
     pub async fn commit(self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite(tx) => Ok(tx.commit().await?),
-            Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::Postgres(tx) => in_time(tx.commit()).await,
             Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
         }
     }
@@ -283,6 +299,18 @@ impl Conn {
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_) | Self::PostgresRead(_))
     }
+}
+
+/// Gives up on a server that does not answer. In a box, as a statement under way is large.
+fn in_time<'a, T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>> {
+    Box::pin(async move {
+        match tokio::time::timeout(STATEMENT, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(StorageError::Unavailable("no answer in time".into())),
+        }
+    })
 }
 
 fn wrap<R>(rows: Vec<R>, kind: fn(R) -> Row) -> Vec<Row> {
