@@ -39,7 +39,11 @@ impl Addresses {
             return peer.map(|peer| peer.ip().to_canonical());
         }
         let joined = lines.join(",");
-        parse(joined.rsplit(',').nth(self.proxies - 1)?)
+        match joined.rsplit(',').nth(self.proxies - 1)?.trim() {
+            // The proxy had nothing to tell: the request is its own.
+            "" => peer.map(|peer| peer.ip().to_canonical()),
+            told => parse(told),
+        }
     }
 
     /// Whether a proxy that nobody trusts seems to stand in front.
