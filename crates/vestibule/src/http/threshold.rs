@@ -64,7 +64,7 @@ impl Threshold {
         }
     }
 
-    /// Whether the request is for us. Health is asked for by machines that know our address only.
+    /// Whether the request is for us.
     fn takes_host(&self, request: &Request) -> bool {
         let mut named = request.headers().get_all(header::HOST).iter();
         let host = match (named.next(), named.next()) {
@@ -74,7 +74,7 @@ impl Threshold {
             }
             (Some(_), Some(_)) => None,
         };
-        matches!(request.uri().path(), "/healthz" | "/readyz") || host.is_some_and(|host| self.knows(host))
+        host.is_some_and(|host| self.knows(host))
     }
 
     /// Names of this machine are taken as well as those of the configuration: nobody else can be sent to them.
@@ -127,6 +127,10 @@ pub(super) async fn pass(
 
 /// The answer to a request that goes no further, if this is one.
 fn stop(threshold: &Threshold, request: &mut Request) -> Option<Response<Body>> {
+    // Asked by machines that know our address only, past the proxies.
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
+        return None;
+    }
     let headers = request.headers();
     if !threshold.takes_host(request) {
         tracing::warn!(host = ?request.headers().get(header::HOST), "a request for a host that is not in server.allowed_hosts");
