@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     command.args(arguments).current_dir(folder).env_remove("RUST_LOG");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -31,16 +31,22 @@ fn complaint(output: &Output) -> String {
 }
 
 /// A server that serves, on a port of its own.
-struct Server {
-    process: Child,
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    pub(crate) address: SocketAddr,
     greeting: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Self {
+    /// With the configuration in `folder`, if there is one.
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut command = vestibule(folder, &["serve"]);
-        command.env("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0").stderr(Stdio::null());
+        Self::start_as(command.stderr(Stdio::null()))
+    }
+
+    /// What `command` starts.
+    pub(crate) fn start_as(command: &mut Command) -> Self {
+        command.env("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0");
         let mut process = command.spawn().unwrap();
         let mut greeting = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
