@@ -26,8 +26,9 @@ pub struct TestApp {
     pub clock: Arc<TestClock>,
     /// What its clients speak to.
     pub door: Door,
+    config: Box<Config>,
     // Last, so that the connections are gone before what they connect to.
-    _database: TestDatabase,
+    database: Arc<TestDatabase>,
 }
 
 /// 2030-01-01T00:00:00Z: what clocks show at first, in milliseconds.
@@ -58,21 +59,33 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn start(backend: Backend, settings: &str) -> Self {
-        let database = TestDatabase::create(backend).await;
+        let database = Arc::new(TestDatabase::create(backend).await);
         let mut all = parse(SETTINGS);
         merge(&mut all, parse(settings));
         merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
         let config = Config::from_toml(&all.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        Self::on(database, config, Arc::new(TestClock::at(START))).await
+    }
+
+    /// Another server of the same settings on the same database, by the same clock: the next instance of a cluster, or
+    /// the same one after a restart.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn second(&self) -> Self {
+        Self::on(Arc::clone(&self.database), (*self.config).clone(), Arc::clone(&self.clock)).await
+    }
+
+    async fn on(database: Arc<TestDatabase>, config: Config, clock: Arc<TestClock>) -> Self {
         let (public_url, prefix) = (config.server.public_url.clone(), config.headless.path_prefix.clone());
-        let clock = Arc::new(TestClock::at(START));
-        let vestibule = Vestibule::builder(config).clock(clock.clone()).build().await;
+        let vestibule = Vestibule::builder(config.clone()).clock(clock.clone()).build().await;
         let vestibule = vestibule.unwrap_or_else(|error| panic!("{error}"));
         let observer = Arc::new({
             let prefix = prefix.clone();
             move |method: &Method, path: &str, reply: &Reply| keeps_the_contract(&prefix, method, path, reply)
         });
         let door = Door { router: vestibule.router(), public_url, prefix, observer: Some(observer) };
-        Self { db: vestibule.db().clone(), vestibule, clock, door, _database: database }
+        Self { db: vestibule.db().clone(), vestibule, clock, door, config: Box::new(config), database }
     }
 
     /// A new app client.

@@ -2,6 +2,9 @@
 //!
 //! Times are [`Millis`](crate::security::Millis), flags are 0 or 1, JSON is text. A statement that finds nothing
 //! gives `None`; a value that cannot be there gives [`StorageError::Broken`].
+//!
+//! A transaction takes its locks in one order, so that no two wait for each other: the limits of the request, the user,
+//! the limits of what is sent to them, the session, and after these what belongs to user or session.
 
 mod db;
 pub mod emails;

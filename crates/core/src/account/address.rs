@@ -99,7 +99,13 @@ fn canonical_domain(domain: &str) -> Option<String> {
             std::net::IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
         });
     }
-    let domain = idna::domain_to_ascii_strict(domain).ok()?;
+    let typed = domain;
+    let domain = idna::domain_to_ascii_strict(typed).ok()?;
+    // What UTS 46 maps to other characters is refused, or two spellings would be one address: a name in its own script
+    // is taken in the form in which it would be shown, and no other.
+    if !typed.is_ascii() && idna::domain_to_unicode(&domain).0 != typed.to_ascii_lowercase() {
+        return None;
+    }
     if domain == "localhost" {
         return Some(domain);
     }
@@ -130,9 +136,15 @@ mod tests {
         assert_eq!(email("alice@exämple.org"), email("alice@XN--EXMPLE-CUA.org"));
         assert_eq!(email("alice@localhost").unwrap(), "alice@localhost");
         assert_eq!(email("alice@[127.0.0.1]").unwrap(), "alice@[127.0.0.1]");
-        for folding in
-            ["mıke@example.org", "\u{212a}ate@example.org", "İstanbul@example.org", "ﬁle@example.org"]
-        {
+        for folding in [
+            "a@example\u{3002}org",
+            "a@\u{ff45}xample.org",
+            "a@EXÄMPLE.org",
+            "mıke@example.org",
+            "\u{212a}ate@example.org",
+            "İstanbul@example.org",
+            "ﬁle@example.org",
+        ] {
             assert_eq!(email(folding), None, "{folding}");
         }
     }

@@ -185,17 +185,19 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
         return Err(Refusal::Conflict);
     }
     let user = User { password: Some(fresh), ..current.user };
-    forget_under_way(&mut tx, user.id).await?;
+    let user_id = user.id;
     let kind = if first { MailKind::PasswordSet } else { MailKind::PasswordChanged };
     ctx.notify(&mut tx, visit, current.email.as_deref(), kind).await?;
-    if first { Event::PasswordSet } else { Event::PasswordChanged }.log(visit, Some(user.id), "");
-    if ctx.config.account.logout_on_password_change {
-        sessions::end_of_user(&mut tx, user.id, None).await?;
-        ctx.commit(tx).await?;
-        return session::end(ctx, visit).await;
+    if first { Event::PasswordSet } else { Event::PasswordChanged }.log(visit, Some(user_id), "");
+    let ends = ctx.config.account.logout_on_password_change;
+    if ends {
+        sessions::end_of_user(&mut tx, user_id, None).await?;
+    } else {
+        session::renew(ctx, &mut tx, visit, user).await?;
     }
-    session::renew(ctx, &mut tx, visit, user).await?;
-    ctx.commit(tx).await
+    forget_under_way(&mut tx, user_id).await?;
+    ctx.commit(tx).await?;
+    if ends { session::end(ctx, visit).await } else { Ok(()) }
 }
 
 /// Ends logins, codes and links that are under way for an account: they were begun under the old password (H2).
@@ -203,6 +205,7 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn forget_under_way(tx: &mut Conn, user_id: i64) -> Outcome<()> {
+    // In the order in which the end of a session takes them along, or the two could wait for each other.
     logins::delete_of_user(tx, user_id).await?;
     processes::delete_of_user(tx, user_id).await?;
     Ok(links::delete_of_user(tx, user_id).await?)

@@ -64,6 +64,7 @@ pub async fn change_pending(
 ) -> Outcome<()> {
     let taken = refuse_same_or_taken(ctx, user, phone).await?;
     let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, user.id).await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(phone.as_str())).await?;
     if taken {
         verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::AccountAlreadyExists, None).await?;

@@ -8,7 +8,7 @@ use vestibule_base::config::CodeFormat;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Code, Millis};
 use vestibule_base::storage::processes::{self, Process, Renewal};
-use vestibule_base::storage::{Conn, logins};
+use vestibule_base::storage::{Conn, logins, sessions, users};
 
 use crate::context::Ctx;
 use crate::event::Event;
@@ -121,9 +121,13 @@ pub async fn begin(
     address: &str,
     code: Option<&Code>,
 ) -> Outcome<()> {
+    if let Some(user_id) = user_id {
+        users::lock(tx, user_id).await?;
+    }
+    let session_id = crate::session::ensure(ctx, tx, visit).await?;
     let process = Process {
         id: 0,
-        session_id: crate::session::ensure(ctx, tx, visit).await?,
+        session_id,
         user_id,
         address: address.to_owned(),
         code_hash: code.map(|code| code.digest(&ctx.keyring).to_vec()),
@@ -148,6 +152,7 @@ pub async fn awaited(ctx: &Ctx, visit: &Visit, kind: Kind) -> Outcome<Option<Pro
     match found {
         Some(process) if process.expires_at <= visit.now => {
             let mut tx = ctx.db.write().await?;
+            lock(&mut tx, &process).await?;
             abort(&mut tx, &process, kind).await?;
             tx.commit().await?;
             Ok(None)
@@ -174,6 +179,7 @@ pub enum Try {
 /// [`Refusal::Fault`](crate::Refusal::Fault).
 pub async fn attempt(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process, typed: &str) -> Outcome<Try> {
     let mut tx = ctx.db.write().await?;
+    lock(&mut tx, process).await?;
     // The attempt is taken first and the row stays locked: guesses made at once are counted one by one.
     let Some(process) = processes::take_attempt(&mut tx, process.id, visit.now).await? else {
         return Ok(Try::Gone);
@@ -250,7 +256,21 @@ pub async fn reject(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process) -> 
 /// # Errors
 /// [`Refusal::Fault`](crate::Refusal::Fault).
 pub async fn spend(tx: &mut Conn, process: &Process) -> Outcome<bool> {
+    lock(tx, process).await?;
     Ok(processes::delete(tx, process.id).await?)
+}
+
+/// Keeps other changes to a process, its user and its session waiting until the transaction ends.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn lock(tx: &mut Conn, process: &Process) -> Outcome<()> {
+    if let Some(user_id) = process.user_id {
+        users::lock(tx, user_id).await?;
+    }
+    // Whether the session is still there shows in the process, which goes with it.
+    sessions::lock(tx, process.session_id).await?;
+    Ok(())
 }
 
 async fn abort(tx: &mut Conn, process: &Process, kind: Kind) -> Outcome<()> {

@@ -168,6 +168,8 @@ pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> O
     let fresh = ctx.hashes.hash(new).await?;
     let mut tx = ctx.db.write().await?;
     let mut user = reset.user;
+    // Before the key: with two keys of one account at once, each would wait for the other's.
+    users::lock(&mut tx, user.id).await?;
     let spent = spend(&mut tx, visit, &reset.by).await?;
     match reset.by {
         By::Code(_) => {

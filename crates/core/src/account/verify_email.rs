@@ -35,6 +35,9 @@ pub async fn send(
     email: &str,
     signup: bool,
 ) -> Outcome<bool> {
+    if let Some(user) = user {
+        users::lock(tx, user.id).await?;
+    }
     if ctx.config.account.email_verification_by_code_enabled {
         send_code(ctx, tx, visit, user, email, signup).await?;
         return Ok(true);
@@ -310,8 +313,8 @@ pub async fn mark_verified_in_passing(
 pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut User) -> Outcome<()> {
     users::set_password(tx, user.id, None).await?;
     user.password = None;
-    logins::delete_of_user(tx, user.id).await?;
     end_unproved(tx, user.id).await?;
+    logins::delete_of_user(tx, user.id).await?;
     Event::PasswordWiped.log(visit, Some(user.id), "address proved");
     Ok(())
 }
@@ -319,9 +322,9 @@ pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut Us
 /// Ends the sessions of an account, its unproved addresses, and the codes and links that are under way.
 async fn end_unproved(tx: &mut Conn, user_id: i64) -> Outcome<()> {
     emails::delete_unverified(tx, user_id, "").await?;
+    sessions::end_of_user(tx, user_id, None).await?;
     processes::delete_of_user(tx, user_id).await?;
-    links::delete_of_user(tx, user_id).await?;
-    Ok(sessions::end_of_user(tx, user_id, None).await?)
+    Ok(links::delete_of_user(tx, user_id).await?)
 }
 
 /// Removes the addresses of an account that has proved none, but for one.
@@ -396,6 +399,7 @@ pub async fn change(
         return Err(Problem::same_as_current().on("email").into());
     }
     let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, user.id).await?;
     let taken = match availability(ctx, &mut tx, email, Some(user.id)).await? {
         Availability::Free => false,
         Availability::Taken => return Err(Problem::email_taken().on("email").into()),

@@ -4,7 +4,7 @@ use vestibule_base::config::Action;
 use vestibule_base::delivery::{Sms, SmsKind};
 use vestibule_base::storage::phones::{self, Phone};
 use vestibule_base::storage::processes::Process;
-use vestibule_base::storage::users::User;
+use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, StorageError, emails};
 
 use super::process::{self, Again, Kind, Try};
@@ -24,6 +24,9 @@ pub async fn send(
     user: Option<&User>,
     phone: &str,
 ) -> Outcome<()> {
+    if let Some(user) = user {
+        users::lock(tx, user.id).await?;
+    }
     ctx.limit(tx, visit, Action::VerifyPhone, Some(phone)).await?;
     let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
     let user_id = user.map(|user| user.id);

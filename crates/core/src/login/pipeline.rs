@@ -102,6 +102,9 @@ pub struct State {
 /// [`Refusal::Unauthenticated`] if it is refused, [`Refusal::Limited`] if a message that it needs may not be sent.
 pub async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {
     login.started_at = visit.now;
+    if let Some(user) = &login.user {
+        users::lock(tx, user.id).await?;
+    }
     walk(ctx, tx, visit, login).await
 }
 

@@ -1,6 +1,7 @@
 //! A user's sessions, as they see them.
 
 use vestibule_base::storage::sessions::{self, Listed};
+use vestibule_base::storage::users;
 
 use super::marks;
 use crate::context::Ctx;
@@ -29,6 +30,7 @@ pub async fn end(ctx: &Ctx, visit: &mut Visit, ids: &[i64]) -> Outcome<()> {
     let (user_id, own) = (current.user.id, current.session_id);
     let listed = list(ctx, visit).await?;
     let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, user_id).await?;
     for row in listed.iter().filter(|row| ids.contains(&row.id) && row.id != own) {
         sessions::delete(&mut tx, row.id).await?;
     }

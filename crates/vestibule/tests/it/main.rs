@@ -8,6 +8,7 @@ mod emails;
 mod enumeration;
 mod failure;
 mod hijack;
+mod links;
 mod login;
 mod outage;
 mod passwords;

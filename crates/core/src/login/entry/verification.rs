@@ -1,6 +1,7 @@
 //! Proving an address or a number, and going on with the login that waits for it.
 
 use vestibule_base::storage::processes::Process;
+use vestibule_base::storage::users;
 
 use crate::account::verify_email::{self, Proof};
 use crate::account::{process, refresh_email, verify_phone};
@@ -35,6 +36,7 @@ pub async fn email(ctx: &Ctx, visit: &mut Visit, waiting: Option<Login>, proof: 
         .is_some_and(|login| login.user.as_ref().is_some_and(|user| user.id == proof.user.id));
     let from_elsewhere = !own && visit.session.user().is_none_or(|current| current.user.id != proof.user.id);
     let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, proof.user.id).await?;
     if waiting.is_some() {
         pipeline::take(&mut tx, visit).await?;
     }
@@ -75,6 +77,7 @@ pub async fn phone(
     let (login, process) = awaited;
     let process = verify_phone::look(ctx, visit, &process, code).await?;
     let mut tx = ctx.db.write().await?;
+    process::lock(&mut tx, &process).await?;
     if let Some(login) = &login {
         if login.user.as_ref().map(|user| user.id) != process.user_id {
             return Err(Refusal::Conflict);
