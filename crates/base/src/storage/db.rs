@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
@@ -13,6 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection as _, Pool, Postgres, Row as _, Sqlite, Transaction};
 
 use super::StorageError;
+use super::readers::{Reader, Readers};
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const BUSY: Duration = Duration::from_millis(1500);
 /// How long a statement may take (PostgreSQL). The server is told so, too, but may be out of reach.
 const STATEMENT: Duration = Duration::from_secs(4);
+const READ_ONLY: &str = "a reading connection changes nothing";
 
 /// The database: SQLite in a file, or PostgreSQL.
 #[derive(Debug, Clone)]
@@ -29,10 +32,15 @@ pub enum Db {
         /// The single writing connection.
         writer: Pool<Sqlite>,
         /// Connections for statements that change nothing.
-        readers: Pool<Sqlite>,
+        readers: Arc<Readers<SqliteConnection>>,
     },
-    /// A pool of connections.
-    Postgres(Pool<Postgres>),
+    /// Half the connections for transactions, half for statements that change nothing.
+    Postgres {
+        /// Connections for transactions.
+        writers: Pool<Postgres>,
+        /// Connections for statements that change nothing.
+        readers: Arc<Readers<PgConnection>>,
+    },
 }
 
 impl Db {
@@ -53,13 +61,14 @@ impl Db {
             .map_err(|error| StorageError::Url(error.to_string()))?
             .options([("statement_timeout", "4000"), ("lock_timeout", "4000")])
             .disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
+        let half = (connections / 2).max(1);
+        let writers = PgPoolOptions::new()
+            .max_connections(half)
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(StorageError::from)?;
-        Ok(Self::Postgres(pool))
+        Ok(Self::Postgres { writers, readers: Readers::new(options, half as usize, PATIENCE) })
     }
 
     async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, StorageError> {
@@ -73,15 +82,19 @@ impl Db {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .disable_statement_logging();
-        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
         // On a full disk SQLite ends a transaction by itself, and sqlx goes on counting one that is not there: such a
         // connection would begin none ever again.
         let usable = |conn: &mut SqliteConnection| !conn.is_in_transaction();
-        let writer = pool(1)
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
             .before_acquire(move |conn, _| Box::pin(std::future::ready(Ok(usable(conn)))))
             .connect_with(options.clone())
             .await?;
-        let readers = pool(connections).connect_with(options.pragma("query_only", "ON")).await?;
+        // Each reader is a thread: more than a few of them only get in each other's way.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = (connections as usize).min((2 * cores).max(4));
+        let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE);
         Ok(Self::Sqlite { writer, readers })
     }
 
@@ -91,8 +104,8 @@ impl Db {
     /// [`StorageError::Unavailable`] if none is free in time.
     pub async fn read(&self) -> Result<Conn, StorageError> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => Conn::SqliteRead(readers.acquire().await?),
-            Self::Postgres(pool) => Conn::PostgresRead(pool.acquire().await?),
+            Self::Sqlite { readers, .. } => Conn::SqliteRead(readers.take().await?),
+            Self::Postgres { readers, .. } => Conn::PostgresRead(readers.take().await?),
         })
     }
 
@@ -103,7 +116,7 @@ impl Db {
     pub async fn write(&self) -> Result<Conn, StorageError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Conn::Postgres(in_time(pool.begin()).await?),
+            Self::Postgres { writers, .. } => Conn::Postgres(in_time(writers.begin()).await?),
         })
     }
 
@@ -112,7 +125,7 @@ impl Db {
     /// # Errors
     /// [`StorageError::Unavailable`] if it does not.
     pub async fn ping(&self) -> Result<(), StorageError> {
-        self.read().await?.execute("SELECT 1", vec![]).await.map(drop)
+        self.read().await?.all("SELECT 1", vec![]).await.map(drop)
     }
 
     /// Brings the schema up to this binary's version. Safe to call from several instances at once.
@@ -130,7 +143,10 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 }
@@ -214,11 +230,11 @@ pub enum Conn {
     /// SQLite, inside a transaction.
     Sqlite(Transaction<'static, Sqlite>),
     /// SQLite, reading.
-    SqliteRead(sqlx::pool::PoolConnection<Sqlite>),
+    SqliteRead(Reader<SqliteConnection>),
     /// PostgreSQL, inside a transaction.
     Postgres(Transaction<'static, Postgres>),
     /// PostgreSQL, reading.
-    PostgresRead(sqlx::pool::PoolConnection<Postgres>),
+    PostgresRead(Reader<PgConnection>),
 }
 
 macro_rules! bound {
@@ -239,12 +255,22 @@ impl Conn {
     pub async fn all(&mut self, sql: &'static str, values: Vec<Val>) -> Result<Vec<Row>, StorageError> {
         Ok(match self {
             Self::Sqlite(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
-            Self::SqliteRead(conn) => wrap(bound!(sql, values).fetch_all(&mut **conn).await?, Row::Sqlite),
+            Self::SqliteRead(reader) => {
+                let rows =
+                    bound!(sql, values).fetch_all(reader.lend().await?).await.map_err(StorageError::from);
+                reader.judge(&rows);
+                wrap(rows?, Row::Sqlite)
+            }
             Self::Postgres(tx) => {
                 wrap(in_time(bound!(sql, values).fetch_all(&mut **tx)).await?, Row::Postgres)
             }
-            Self::PostgresRead(conn) => {
-                wrap(in_time(bound!(sql, values).fetch_all(&mut **conn)).await?, Row::Postgres)
+            Self::PostgresRead(reader) => {
+                let mut rows = in_time(bound!(sql, values.clone()).fetch_all(reader.lend().await?)).await;
+                if reader.judge(&rows) {
+                    rows = in_time(bound!(sql, values).fetch_all(reader.lend().await?)).await;
+                    reader.judge(&rows);
+                }
+                wrap(rows?, Row::Postgres)
             }
         })
     }
@@ -264,10 +290,9 @@ impl Conn {
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Val>) -> Result<u64, StorageError> {
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
-            Self::SqliteRead(conn) => bound!(sql, values).execute(&mut **conn).await?.rows_affected(),
             Self::Postgres(tx) => in_time(bound!(sql, values).execute(&mut **tx)).await?.rows_affected(),
-            Self::PostgresRead(conn) => {
-                in_time(bound!(sql, values).execute(&mut **conn)).await?.rows_affected()
+            Self::SqliteRead(_) | Self::PostgresRead(_) => {
+                return Err(StorageError::Refused(READ_ONLY.into()));
             }
         })
     }
@@ -277,9 +302,10 @@ impl Conn {
         let script = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
         match self {
             Self::Sqlite(tx) => script.execute(&mut **tx).await.map(drop)?,
-            Self::SqliteRead(conn) => script.execute(&mut **conn).await.map(drop)?,
             Self::Postgres(tx) => script.execute(&mut **tx).await.map(drop)?,
-            Self::PostgresRead(conn) => script.execute(&mut **conn).await.map(drop)?,
+            Self::SqliteRead(_) | Self::PostgresRead(_) => {
+                return Err(StorageError::Refused(READ_ONLY.into()));
+            }
         }
         Ok(())
     }

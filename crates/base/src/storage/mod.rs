@@ -16,11 +16,13 @@ mod migrate;
 pub mod outbox;
 pub mod phones;
 pub mod processes;
+mod readers;
 pub mod sessions;
 pub mod users;
 
 pub use db::{Conn, Db, Row, Val};
 pub use migrate::LATEST;
+pub use readers::{Reader, Readers};
 
 /// Why a statement did not do its work.
 #[derive(Debug, thiserror::Error)]

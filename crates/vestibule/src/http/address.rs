@@ -46,6 +46,11 @@ impl Addresses {
         }
     }
 
+    /// Whether the client is the peer of the socket, always.
+    pub(super) fn are_peers(&self) -> bool {
+        self.proxies == 0 && self.header.is_none()
+    }
+
     /// Whether a proxy that nobody trusts seems to stand in front.
     pub(super) fn untrusted_proxy(&self, headers: &HeaderMap) -> bool {
         self.proxies == 0

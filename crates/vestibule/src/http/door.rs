@@ -1,5 +1,6 @@
 //! The door of the API: who comes in with which session, whether they may, and what they take home.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use tracing::Instrument;
 use vestibule_base::config::{Action, ClientKind};
 use vestibule_base::security::Token;
 use vestibule_core::session::{self, Presented};
@@ -20,7 +22,7 @@ use super::csrf::{Csrf, Held};
 use super::envelope::{Wrong, bare};
 use super::input::Form;
 use super::json;
-use super::threshold::ClientAddress;
+use super::threshold::{Admitted, Threshold};
 
 /// What a handler gives. Handlers are `fn(&mut Call) -> Reply<'_>` and do three things: read, call one operation, answer.
 pub(super) type Reply<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + Send + 'a>>;
@@ -40,6 +42,10 @@ pub(super) struct Door {
     csrf: Csrf,
     cookies: Cookies,
     config: Bytes,
+    config_path: String,
+    /// The headers of the answer to `config`.
+    config_headers: HeaderMap,
+    threshold: Arc<Threshold>,
 }
 
 /// A request inside the door.
@@ -77,10 +83,15 @@ impl Call {
 
 impl Door {
     /// `config` is the answer to the operation of that name.
-    pub(super) fn new(ctx: Arc<Ctx>, client: ClientKind, config: Bytes) -> Self {
+    pub(super) fn new(ctx: Arc<Ctx>, threshold: Arc<Threshold>, client: ClientKind, config: Bytes) -> Self {
         let csrf = Csrf::new(&ctx.config);
         let cookies = Cookies::new(&ctx.config);
-        Self { ctx, client, csrf, cookies, config }
+        let mut config_headers = threshold.headers();
+        config_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let config_path = String::new();
+        let mut door = Self { ctx, client, csrf, cookies, config, config_path, config_headers, threshold };
+        door.config_path = format!("{}/config", door.base());
+        door
     }
 
     /// Where its paths begin.
@@ -92,8 +103,54 @@ impl Door {
         format!("{}/{client}/v1", self.ctx.config.headless.path_prefix.trim_end_matches('/'))
     }
 
-    /// Serves a request: in, handler, out.
+    /// Serves a request: over the threshold, in, handler, out.
     pub(super) async fn serve(door: Arc<Self>, handler: Handler, request: Request) -> Response<Body> {
+        if door.asks_for_config_alone(&request) {
+            return door.config();
+        }
+        match door.threshold.admit(&request) {
+            Err(response) => *response,
+            Ok(admitted) => {
+                let response =
+                    door.inside(handler, request, &admitted).instrument(admitted.span.clone()).await;
+                door.threshold.leave(response, admitted)
+            }
+        }
+    }
+
+    /// The answer to `config`, which every client asks for first and which never changes.
+    fn config(&self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.config.clone()));
+        *response.headers_mut() = self.config_headers.clone();
+        response
+    }
+
+    /// Answers a method that a path does not know.
+    pub(super) async fn refuse_method(door: Arc<Self>, request: Request) -> Response<Body> {
+        match door.threshold.admit(&request) {
+            Err(response) => *response,
+            Ok(admitted) => door.threshold.leave(bare(StatusCode::METHOD_NOT_ALLOWED), admitted),
+        }
+    }
+
+    /// Whether a request asks for `config`, carries no session, and needs no cookie.
+    fn asks_for_config_alone(&self, request: &Request) -> bool {
+        if request.method() != Method::GET || request.uri().path() != self.config_path {
+            return false;
+        }
+        let headers = request.headers();
+        let carries = match self.client {
+            ClientKind::App => headers.contains_key("x-session-token"),
+            ClientKind::Browser => {
+                cookies::find(headers, &self.ctx.config.session.cookie_name).is_some()
+                    || self.csrf.held(headers).to_set().is_some()
+            }
+        };
+        !carries && self.threshold.is_plain(request)
+    }
+
+    async fn inside(&self, handler: Handler, request: Request, admitted: &Admitted) -> Response<Body> {
+        let door = self;
         let (parts, body) = request.into_parts();
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let held = match door.client {
@@ -110,7 +167,7 @@ impl Door {
             Some(body) => body,
             None => return unreadable(),
         };
-        let visit = door.visit(&parts);
+        let visit = door.visit(&parts, admitted.address);
         let mut call = Call {
             ctx: Arc::clone(&door.ctx),
             visit,
@@ -153,16 +210,15 @@ impl Door {
         Some(body.ok()?.ok()?.to_bytes())
     }
 
-    fn visit(&self, parts: &axum::http::request::Parts) -> Visit {
-        let address = parts.extensions.get::<ClientAddress>().cloned().unwrap_or_default();
+    fn visit(&self, parts: &axum::http::request::Parts, address: IpAddr) -> Visit {
         let agent =
             parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Visit {
             client: self.client,
             session: Session::None,
             change: Change::Kept,
-            ip: address.ip,
-            network: address.network,
+            ip: address.to_string(),
+            network: self.threshold.network(address),
             user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),
             now: self.ctx.clock.now(),
         }

@@ -35,29 +35,33 @@ use vestibule_base::config::ClientKind;
 use vestibule_core::Ctx;
 
 use door::{Door, Handler};
+use threshold::Threshold;
 
 /// Everything that is served to the public.
 pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
-    let mut router = Router::new();
-    for client in &ctx.config.headless.clients {
-        router = api(router, &ctx, *client);
-    }
+    let threshold = Arc::new(Threshold::new(&ctx.config));
+    let mut others = Router::new().merge(health::routes(Arc::clone(&ctx)));
     if ctx.config.headless.serve_specification {
-        router = router.merge(spec::routes(&ctx.config.headless.path_prefix));
+        others = others.merge(spec::routes(&ctx.config.headless.path_prefix));
     }
     if ctx.config.email.is_development() {
-        router = router.merge(dev_mail::routes(&ctx));
+        others = others.merge(dev_mail::routes(&ctx));
     }
-    let threshold = threshold::Threshold::new(&ctx.config);
-    router
-        .merge(health::routes(ctx))
+    let pass = axum::middleware::from_fn_with_state(Arc::clone(&threshold), threshold::pass);
+    let mut router = others
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
-        .layer(axum::middleware::from_fn_with_state(Arc::new(threshold), threshold::pass))
+        .layer(pass);
+    // The doors of the API see to the threshold themselves: one layer less for what is asked most.
+    for client in &ctx.config.headless.clients {
+        router = api(router, &ctx, &threshold, *client);
+    }
+    router
 }
 
-fn api(router: Router, ctx: &Arc<Ctx>, client: ClientKind) -> Router {
-    let door = Arc::new(Door::new(Arc::clone(ctx), client, config::written(&ctx.config)));
+fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: ClientKind) -> Router {
+    let config = config::written(&ctx.config);
+    let door = Arc::new(Door::new(Arc::clone(ctx), Arc::clone(threshold), client, config));
     let mut routes = Routes { router, door };
     routes.at("/config", &[("GET", config::get)]);
     routes.at("/auth/session", &[("GET", session::get), ("DELETE", session::delete)]);
@@ -101,7 +105,9 @@ struct Routes {
 
 impl Routes {
     fn at(&mut self, path: &str, methods: &[(&str, Handler)]) {
-        let mut route = MethodRouter::new();
+        let door = Arc::clone(&self.door);
+        let mut route =
+            MethodRouter::new().fallback(move |request| Door::refuse_method(Arc::clone(&door), request));
         for &(method, handler) in methods {
             let door = Arc::clone(&self.door);
             let serve = move |request| Door::serve(Arc::clone(&door), handler, request);

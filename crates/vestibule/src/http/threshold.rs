@@ -1,7 +1,7 @@
 //! What holds for every request before any route: its host, its client's address, its id in the log, and the headers of
 //! every answer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use vestibule_base::config::Config;
 use vestibule_base::security::random;
 
@@ -26,13 +26,6 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
 ];
-
-/// The client's address, and the network by which limits count.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ClientAddress {
-    pub(super) ip: String,
-    pub(super) network: String,
-}
 
 /// The rules of this configuration.
 #[derive(Debug)]
@@ -101,51 +94,99 @@ impl Threshold {
     }
 }
 
-/// Lets a request pass to its route, and dresses the answer.
-pub(super) async fn pass(
-    State(threshold): State<Arc<Threshold>>,
-    mut request: Request,
-    next: Next,
-) -> Response<Body> {
-    let id = format!("{:016x}-{:x}", threshold.process, threshold.count.fetch_add(1, Ordering::Relaxed));
-    let origin = threshold.cors.allowed(request.headers());
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    let mut response = match stop(&threshold, &mut request) {
-        Some(response) => response,
-        None => next.run(request).instrument(span).await,
-    };
-    let headers = response.headers_mut();
-    for (name, value) in &HEADERS {
-        headers.entry(name).or_insert_with(|| value.clone());
-    }
-    threshold.cors.mark(origin, headers);
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    response
+/// A request that was let in.
+pub(super) struct Admitted {
+    pub(super) address: IpAddr,
+    pub(super) span: Span,
+    id: HeaderValue,
+    origin: Option<HeaderValue>,
 }
 
-/// The answer to a request that goes no further, if this is one.
-fn stop(threshold: &Threshold, request: &mut Request) -> Option<Response<Body>> {
-    // Asked by machines that know our address only, past the proxies.
-    if matches!(request.uri().path(), "/healthz" | "/readyz") {
-        return None;
+impl Threshold {
+    /// Lets a request in, or answers it.
+    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, Box<Response<Body>>> {
+        let id = self.id();
+        let origin = self.cors.allowed(request.headers());
+        let refuse = |response| {
+            let mut response = Box::new(response);
+            self.dress(&mut response, &id, origin.clone());
+            Err(response)
+        };
+        // Asked by machines that know our address only, past the proxies.
+        let health = matches!(request.uri().path(), "/healthz" | "/readyz");
+        if !health && !self.takes_host(request) {
+            let host = request.headers().get(header::HOST);
+            tracing::warn!(?host, "a request for a host that is not in server.allowed_hosts");
+            return refuse(bare(StatusCode::BAD_REQUEST));
+        }
+        if let Some(preflight) = self.cors.preflight(request.method(), request.headers()) {
+            return refuse(preflight);
+        }
+        self.warn_of_proxy(request.headers());
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let told = self.addresses.client(request.headers(), peer);
+        let Some(address) = told.or(health.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) else {
+            tracing::warn!("a request without the client's address that the trusted proxy should have told");
+            return refuse(bare(StatusCode::FORBIDDEN));
+        };
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, path);
+        Ok(Admitted { address, span, id, origin })
     }
-    let headers = request.headers();
-    if !threshold.takes_host(request) {
-        tracing::warn!(host = ?request.headers().get(header::HOST), "a request for a host that is not in server.allowed_hosts");
-        return Some(bare(StatusCode::BAD_REQUEST));
+
+    /// Gives the answer to an admitted request the headers that every answer has.
+    pub(super) fn leave(&self, mut response: Response<Body>, admitted: Admitted) -> Response<Body> {
+        self.dress(&mut response, &admitted.id, admitted.origin);
+        response
     }
-    if let Some(preflight) = threshold.cors.preflight(request.method(), headers) {
-        return Some(preflight);
+
+    /// Whether nothing about a request needs a look beyond its host: no other origin, no proxy.
+    pub(super) fn is_plain(&self, request: &Request) -> bool {
+        let headers = request.headers();
+        self.addresses.are_peers()
+            && !headers.contains_key(header::ORIGIN)
+            && !self.addresses.untrusted_proxy(headers)
+            && self.takes_host(request)
     }
-    threshold.warn_of_proxy(headers);
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    let Some(ip) = threshold.addresses.client(headers, peer) else {
-        tracing::warn!("a request without the client's address that the trusted proxy should have told");
-        return Some(bare(StatusCode::FORBIDDEN));
-    };
-    let address = ClientAddress { ip: ip.to_string(), network: threshold.addresses.network(ip) };
-    request.extensions_mut().insert(address);
-    None
+
+    /// Of every answer, unless a page says otherwise (S6).
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers: HeaderMap = HEADERS.into_iter().collect();
+        self.cors.mark(None, &mut headers);
+        headers
+    }
+
+    /// The network of an address, by which limits count.
+    pub(super) fn network(&self, address: IpAddr) -> String {
+        self.addresses.network(address)
+    }
+
+    fn dress(&self, response: &mut Response<Body>, id: &HeaderValue, origin: Option<HeaderValue>) {
+        let headers = response.headers_mut();
+        for (name, value) in &HEADERS {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        self.cors.mark(origin, headers);
+        headers.insert(REQUEST_ID, id.clone());
+    }
+
+    fn id(&self) -> HeaderValue {
+        let id = format!("{:016x}-{:x}", self.process, self.count.fetch_add(1, Ordering::Relaxed));
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+/// The threshold of routes that have no door of their own.
+pub(super) async fn pass(
+    State(threshold): State<Arc<Threshold>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    match threshold.admit(&request) {
+        Err(response) => *response,
+        Ok(admitted) => {
+            let response = next.run(request).instrument(admitted.span.clone()).await;
+            threshold.leave(response, admitted)
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! or without one primary-key SELECT. It runs as a process of its own, as the product does.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,10 +18,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use tokio::net::TcpListener;
 use vestibule_base::config::Database;
-use vestibule_base::storage::Db;
-use vestibule_base::vals;
 
 use crate::Error;
 use crate::load::Answer;
@@ -120,40 +122,55 @@ async fn answer(State(bare): State<Arc<Bare>>) -> Response {
     response
 }
 
-/// The table that the SELECT reads, in a database opened as the product opens its own.
+/// The table that the SELECT reads, through sqlx's pool as anybody would use it.
 struct Table {
-    db: Db,
+    pool: Plain,
     next: AtomicI64,
+}
+
+enum Plain {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
 }
 
 impl Table {
     async fn open(url: &str) -> Result<Arc<Self>, Error> {
-        let db = Db::open(url, Database::default().max_connections).await?;
-        let create = match db {
+        let (connections, body) = (Database::default().max_connections, "x".repeat(200));
+        let fill = "INSERT INTO bare (id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let pool = if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)?.journal_mode(SqliteJournalMode::Wal);
+            let options = options.create_if_missing(true).disable_statement_logging();
+            let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await?;
             // The one spelling that makes it the key of the table itself.
-            Db::Sqlite { .. } => {
-                "CREATE TABLE IF NOT EXISTS bare (id INTEGER PRIMARY KEY, body TEXT NOT NULL)"
+            let create = "CREATE TABLE IF NOT EXISTS bare (id INTEGER PRIMARY KEY, body TEXT NOT NULL)";
+            sqlx::query(create).execute(&pool).await?;
+            let mut tx = pool.begin().await?;
+            for id in 0..ROWS {
+                sqlx::query(fill).bind(id).bind(&body).execute(&mut *tx).await?;
             }
-            Db::Postgres(_) => "CREATE TABLE IF NOT EXISTS bare (id BIGINT PRIMARY KEY, body TEXT NOT NULL)",
+            tx.commit().await?;
+            Plain::Sqlite(pool)
+        } else {
+            let options = PgConnectOptions::from_str(url)?.disable_statement_logging();
+            let pool = PgPoolOptions::new().max_connections(connections).connect_with(options).await?;
+            let create = "CREATE TABLE IF NOT EXISTS bare (id BIGINT PRIMARY KEY, body TEXT NOT NULL)";
+            sqlx::query(create).execute(&pool).await?;
+            let mut tx = pool.begin().await?;
+            for id in 0..ROWS {
+                sqlx::query(fill).bind(id).bind(&body).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+            Plain::Postgres(pool)
         };
-        let mut tx = db.write().await?;
-        tx.execute(create, vals![]).await?;
-        for id in 0..ROWS {
-            let body = "x".repeat(200);
-            let insert = "INSERT INTO bare (id, body) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-            tx.execute(insert, vals![id, body]).await?;
-        }
-        tx.commit().await?;
-        Ok(Arc::new(Self { db, next: AtomicI64::new(0) }))
+        Ok(Arc::new(Self { pool, next: AtomicI64::new(0) }))
     }
 
-    /// Straight through sqlx, so that the price of Vestibule's own layer shows.
     async fn select(&self) -> Result<String, sqlx::Error> {
         let id = self.next.fetch_add(1, Ordering::Relaxed) % ROWS;
         let sql = "SELECT body FROM bare WHERE id = $1";
-        match &self.db {
-            Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).bind(id).fetch_one(readers).await,
-            Db::Postgres(pool) => sqlx::query_scalar(sql).bind(id).fetch_one(pool).await,
+        match &self.pool {
+            Plain::Sqlite(pool) => sqlx::query_scalar(sql).bind(id).fetch_one(pool).await,
+            Plain::Postgres(pool) => sqlx::query_scalar(sql).bind(id).fetch_one(pool).await,
         }
     }
 }

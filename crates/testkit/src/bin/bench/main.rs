@@ -64,6 +64,8 @@ enum Part {
 /// Why there are no numbers.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
     #[error("cannot start: {0}")]
     Start(String),
     #[error("an answer was {got} instead of {expected}: {body}")]
@@ -83,7 +85,7 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     let result = match options.part {
         Some(Part::Bare) => bare().await,
-        None => measure(options).await,
+        None => Box::pin(measure(options)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
