@@ -42,29 +42,54 @@ impl Purpose {
 /// The secret key and the former ones.
 #[derive(Clone)]
 pub struct Keyring {
-    present: Digest,
-    former: Vec<Digest>,
+    present: Keys,
+    former: Vec<Keys>,
+}
+
+/// What is derived from one secret key: a key for each purpose.
+#[derive(Clone)]
+struct Keys([Digest; PURPOSES.len()]);
+
+const PURPOSES: [Purpose; 4] = [Purpose::Code, Purpose::SessionPassword, Purpose::Outbox, Purpose::Webhook];
+
+impl Keys {
+    fn derive(secret: &str) -> Self {
+        let root = hash(b"vestibule/root/1", secret.as_bytes());
+        Self(PURPOSES.map(|purpose| hash(&root, purpose.label())))
+    }
+
+    fn of(&self, purpose: Purpose) -> &Digest {
+        let [code, session_password, outbox, webhook] = &self.0;
+        match purpose {
+            Purpose::Code => code,
+            Purpose::SessionPassword => session_password,
+            Purpose::Outbox => outbox,
+            Purpose::Webhook => webhook,
+        }
+    }
 }
 
 impl Keyring {
     /// Takes `secret_key` and `secret_key_fallbacks` (newest first).
     #[must_use]
     pub fn new(secret_key: &str, fallbacks: &[&str]) -> Self {
-        let root = |secret: &str| hash(b"vestibule/root/1", secret.as_bytes());
-        Self { present: root(secret_key), former: fallbacks.iter().map(|f| root(f)).collect() }
+        Self {
+            present: Keys::derive(secret_key),
+            former: fallbacks.iter().map(|secret| Keys::derive(secret)).collect(),
+        }
     }
 
     /// HMAC-SHA-256 of `data` under the present key.
     #[must_use]
     pub fn mac(&self, purpose: Purpose, data: &[u8]) -> Digest {
-        hash(&hash(&self.present, purpose.label()), data)
+        hash(self.present.of(purpose), data)
     }
 
     /// The same under the present key and each former one.
     #[must_use]
     pub fn macs(&self, purpose: Purpose, data: &[u8]) -> Vec<Digest> {
         let roots = std::iter::once(&self.present).chain(&self.former);
-        roots.map(|root| hash(&hash(root, purpose.label()), data)).collect()
+        roots.map(|keys| hash(keys.of(purpose), data)).collect()
     }
 
     /// Whether `mac` was made of `data` with the present key or a former one. Constant time.
@@ -72,7 +97,7 @@ impl Keyring {
     pub fn verify(&self, purpose: Purpose, data: &[u8], mac: &[u8]) -> bool {
         std::iter::once(&self.present)
             .chain(&self.former)
-            .any(|root| super::same(&hash(&hash(root, purpose.label()), data), mac))
+            .any(|keys| super::same(&hash(keys.of(purpose), data), mac))
     }
 
     /// Encrypts `plain`, bound to `owner`: it opens only with the same owner named.
@@ -81,7 +106,7 @@ impl Keyring {
     /// [`NoEntropy`] if there is no nonce to be had.
     pub fn seal(&self, purpose: Purpose, owner: &[u8], plain: &[u8]) -> Result<Vec<u8>, NoEntropy> {
         let nonce = random::bytes::<NONCE>()?;
-        let cipher = XChaCha20Poly1305::new(&Key::from(hash(&self.present, purpose.label())));
+        let cipher = XChaCha20Poly1305::new(&Key::from(*self.present.of(purpose)));
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: owner })
             .map_err(|_| NoEntropy)?; // fails only for messages of hundreds of gigabytes
@@ -92,8 +117,8 @@ impl Keyring {
     #[must_use]
     pub fn open(&self, purpose: Purpose, owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, message) = sealed.split_first_chunk::<NONCE>()?;
-        std::iter::once(&self.present).chain(&self.former).find_map(|root| {
-            let cipher = XChaCha20Poly1305::new(&Key::from(hash(root, purpose.label())));
+        std::iter::once(&self.present).chain(&self.former).find_map(|keys| {
+            let cipher = XChaCha20Poly1305::new(&Key::from(*keys.of(purpose)));
             cipher.decrypt(&XNonce::from(*nonce), Payload { msg: message, aad: owner }).ok()
         })
     }

@@ -2,7 +2,9 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 use vestibule_core::login::flows;
 use vestibule_core::{Ctx, Outcome, Refusal, Visit};
 
@@ -15,7 +17,7 @@ pub(super) enum Answer {
     /// A body that never changes.
     Written(Bytes),
     /// An envelope.
-    Envelope { status: StatusCode, data: Option<Value>, meta: Meta<'static> },
+    Envelope { status: StatusCode, data: Option<Box<RawValue>>, meta: Meta<'static> },
 }
 
 impl Answer {
@@ -25,8 +27,13 @@ impl Answer {
     }
 
     /// 200 with data.
-    pub(super) fn data(data: Value) -> Self {
-        Self::Envelope { status: StatusCode::OK, data: Some(data), meta: Meta::default() }
+    pub(super) fn data(data: impl Serialize) -> Outcome<Self> {
+        Self::envelope(StatusCode::OK, data, Meta::default())
+    }
+
+    /// Any status, with data and what is known beside it.
+    pub(super) fn envelope(status: StatusCode, data: impl Serialize, meta: Meta<'static>) -> Outcome<Self> {
+        Ok(Self::Envelope { status, data: Some(serde_json::value::to_raw_value(&data)?), meta })
     }
 
     /// Who is logged in (200), or what one may do to be (401).
@@ -34,12 +41,8 @@ impl Answer {
         let Some(current) = visit.session.user() else {
             return unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await;
         };
-        let data = json!({
-            "user": view::user(&current.user, current.email.as_deref()),
-            "methods": view::records(&current.records),
-        });
         let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
-        Ok(Self::Envelope { status: StatusCode::OK, data: Some(data), meta })
+        Self::envelope(StatusCode::OK, view::current(current, None::<()>), meta)
     }
 
     /// The answer in bytes; an app finds its new session token in `meta`.
@@ -49,7 +52,7 @@ impl Answer {
             Self::Envelope { status, data, meta } => {
                 let meta = Meta { session_token: token, ..meta };
                 let meta = (meta != Meta::default()).then_some(meta);
-                write(status, &Envelope { status: status.as_u16(), data: data.as_ref(), meta, errors: &[] })
+                write(status, &Envelope { status: status.as_u16(), data: data.as_deref(), meta, errors: &[] })
             }
         }
     }
@@ -58,7 +61,7 @@ impl Answer {
 async fn unauthenticated(ctx: &Ctx, visit: &Visit, status: StatusCode) -> Outcome<Answer> {
     let data = json!({ "flows": flows::now(ctx, visit).await? });
     let meta = Meta { is_authenticated: Some(false), ..Meta::default() };
-    Ok(Answer::Envelope { status, data: Some(data), meta })
+    Answer::envelope(status, data, meta)
 }
 
 /// Every refusal has its status here.
@@ -82,13 +85,9 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
 
 async fn reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Answer> {
     let current = visit.current()?;
-    let data = json!({
-        "user": view::user(&current.user, current.email.as_deref()),
-        "methods": view::records(&current.records),
-        "flows": flows::now(ctx, visit).await?,
-    });
+    let flows = flows::now(ctx, visit).await?;
     let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
-    Ok(Answer::Envelope { status: StatusCode::UNAUTHORIZED, data: Some(data), meta })
+    Answer::envelope(StatusCode::UNAUTHORIZED, view::current(current, Some(flows)), meta)
 }
 
 /// What the caller did wrong.

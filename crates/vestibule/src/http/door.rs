@@ -175,12 +175,13 @@ impl Door {
             headers: parts.headers,
             body,
         };
-        let before = match tokio::time::timeout(PATIENCE, door.present(&mut call)).await {
-            Ok(Ok(())) => user_of(&call.visit),
-            Ok(Err(refusal)) => return door.refuse(call, refusal, held.as_ref()).await,
-            Err(_) => return overdue(),
+        let mut before = None;
+        let work = async {
+            door.present(&mut call).await?;
+            before = user_of(&call.visit);
+            handler(&mut call).await
         };
-        match tokio::time::timeout(PATIENCE, handler(&mut call)).await {
+        match tokio::time::timeout(PATIENCE, work).await {
             Ok(Ok(answer)) => {
                 // The token changes whenever somebody enters, so that one from before is worthless (S4).
                 let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));

@@ -84,5 +84,5 @@ fn address(call: &Call) -> Outcome<EmailAddress> {
 }
 
 async fn listed(call: &Call, user_id: i64) -> Outcome<Answer> {
-    Ok(Answer::data(view::emails(&emails::list(&call.ctx, &call.visit, user_id).await?)))
+    Answer::data(view::emails(&emails::list(&call.ctx, &call.visit, user_id).await?))
 }

@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use vestibule_core::Problem;
 
 /// `status`, `data`, `meta`, `errors`.
@@ -11,7 +11,7 @@ use vestibule_core::Problem;
 pub(super) struct Envelope<'a> {
     pub(super) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) data: Option<&'a Value>,
+    pub(super) data: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) meta: Option<Meta<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

@@ -33,7 +33,7 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
             return Err(Problem::required().on("key").into());
         }
         let reset = recovery::look(&call.ctx, &call.visit, awaited, &key).await?;
-        Ok(Answer::data(json!({ "user": view::user(&reset.user, reset.primary.as_deref()) })))
+        Answer::data(json!({ "user": view::user(&reset.user, reset.primary.as_deref()) }))
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) fn get(call: &mut Call) -> Reply<'_> {
     Box::pin(async move {
         let found = phones::get(&call.ctx, &call.visit).await?;
         let shape = found.into_iter().map(|row| json!({ "phone": row.phone, "verified": row.verified }));
-        Ok(Answer::data(shape.collect()))
+        Answer::data(shape.collect::<Vec<_>>())
     })
 }
 
@@ -33,7 +33,7 @@ pub(super) fn post(call: &mut Call) -> Reply<'_> {
             phone
         };
         let data = json!([{ "phone": phone.as_str(), "verified": false }]);
-        Ok(Answer::Envelope { status: StatusCode::ACCEPTED, data: Some(data), meta: Meta::default() })
+        Answer::envelope(StatusCode::ACCEPTED, data, Meta::default())
     })
 }
 

@@ -43,18 +43,18 @@ async fn listed(call: &Call) -> Outcome<Answer> {
     let own = call.visit.current()?.session_id;
     let tracks = call.ctx.config.usersessions.track_activity;
     let rows = list::list(&call.ctx, &call.visit).await?;
-    Ok(Answer::data(rows.iter().map(|row| shape(row, own, tracks)).collect()))
+    Answer::data(rows.iter().map(|row| shape(row, own, tracks)).collect::<Vec<_>>())
 }
 
 fn shape(row: &Listed, own: i64, tracks: bool) -> Value {
     let mut shape = Map::new();
     shape.insert("user_agent".into(), row.user_agent.as_str().into());
     shape.insert("ip".into(), row.ip.as_str().into());
-    shape.insert("created_at".into(), view::seconds(row.created_at));
+    shape.insert("created_at".into(), view::seconds(row.created_at).into());
     shape.insert("is_current".into(), (row.id == own).into());
     shape.insert("id".into(), row.id.into());
     if tracks {
-        shape.insert("last_seen_at".into(), view::seconds(row.last_seen_at));
+        shape.insert("last_seen_at".into(), view::seconds(row.last_seen_at).into());
     }
     Value::Object(shape)
 }

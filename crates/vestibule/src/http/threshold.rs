@@ -129,8 +129,7 @@ impl Threshold {
             tracing::warn!("a request without the client's address that the trusted proxy should have told");
             return refuse(bare(StatusCode::FORBIDDEN));
         };
-        let (method, path) = (request.method().as_str(), request.uri().path());
-        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, path);
+        let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         Ok(Admitted { address, span, id, origin })
     }
 

@@ -23,7 +23,7 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
         let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
         let data = json!({ "email": shown(&proof.email), "user": view::user(&proof.user, proof.primary.as_deref()) });
         let meta = Meta { is_authenticating: Some(waiting.is_some()), ..Meta::default() };
-        Ok(Answer::Envelope { status: StatusCode::OK, data: Some(data), meta })
+        Answer::envelope(StatusCode::OK, data, meta)
     })
 }
 

@@ -1,53 +1,84 @@
 //! Shapes that several answers share.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use vestibule_base::security::Millis;
 use vestibule_base::storage::emails::Email;
 use vestibule_base::storage::users::User;
 use vestibule_core::account::address::shown;
-use vestibule_core::visit::Record;
+use vestibule_core::visit::{Current, Record};
 
 /// A user, as clients see them. What is not known is left out.
-pub(super) fn user(user: &User, email: Option<&str>) -> Value {
-    let mut shape = Map::new();
-    shape.insert("id".into(), user.id.into());
-    let display = user.username.as_deref().or(email).map_or_else(|| user.id.to_string(), str::to_owned);
-    shape.insert("display".into(), display.into());
-    if let Some(email) = email {
-        shape.insert("email".into(), shown(email).into());
-    }
-    shape.insert("has_usable_password".into(), user.password.is_some().into());
-    if let Some(username) = &user.username {
-        shape.insert("username".into(), username.as_str().into());
-    }
-    Value::Object(shape)
+#[derive(Debug, Serialize)]
+pub(super) struct UserShape<'a> {
+    id: i64,
+    display: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Cow<'a, str>>,
+    has_usable_password: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
 }
 
-/// Authentication records. Times are seconds since 1970, with a fraction.
-pub(super) fn records(records: &[Record]) -> Value {
-    records
-        .iter()
-        .map(|record| {
-            let mut shape = Map::new();
-            shape.insert("method".into(), record.method.name().into());
-            shape.insert("at".into(), seconds(record.at));
-            for (name, value) in
-                [("email", &record.email), ("username", &record.username), ("phone", &record.phone)]
-            {
-                if let Some(value) = value {
-                    shape.insert(name.into(), value.as_str().into());
-                }
-            }
-            if record.reauthenticated {
-                shape.insert("reauthenticated".into(), true.into());
-            }
-            Value::Object(shape)
-        })
-        .collect()
+pub(super) fn user<'a>(user: &'a User, email: Option<&'a str>) -> UserShape<'a> {
+    let named = user.username.as_deref().or(email).map(Cow::from);
+    UserShape {
+        id: user.id,
+        display: named.unwrap_or_else(|| user.id.to_string().into()),
+        email: email.map(shown),
+        has_usable_password: user.password.is_some(),
+        username: user.username.as_deref(),
+    }
+}
+
+/// Whoever is logged in, and how they proved who they are.
+#[derive(Debug, Serialize)]
+pub(super) struct CurrentShape<'a, F: Serialize> {
+    user: UserShape<'a>,
+    methods: Vec<RecordShape<'a>>,
+    /// What they may do, if they are asked to do something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<F>,
+}
+
+pub(super) fn current<F: Serialize>(current: &Current, flows: Option<F>) -> CurrentShape<'_, F> {
+    CurrentShape {
+        user: user(&current.user, current.email.as_deref()),
+        methods: current.records.iter().map(record).collect(),
+        flows,
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct RecordShape<'a> {
+    method: &'static str,
+    at: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reauthenticated: bool,
+}
+
+fn record(record: &Record) -> RecordShape<'_> {
+    RecordShape {
+        method: record.method.name(),
+        at: seconds(record.at),
+        email: record.email.as_deref(),
+        username: record.username.as_deref(),
+        phone: record.phone.as_deref(),
+        reauthenticated: record.reauthenticated,
+    }
 }
 
 /// A moment as clients see it: seconds since 1970, with a fraction.
-pub(super) fn seconds(at: vestibule_base::security::Millis) -> Value {
-    (at as f64 / 1000.0).into()
+pub(super) fn seconds(at: Millis) -> f64 {
+    at as f64 / 1000.0
 }
 
 /// The addresses of a user.

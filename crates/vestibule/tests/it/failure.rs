@@ -523,8 +523,8 @@ fn x7_a_backup_made_while_serving_is_consistent() {
             tokio::task::yield_now().await;
             let mut conn = house.db().read().await.unwrap();
             let path = copy.strip_prefix("sqlite://").unwrap();
-            conn.execute("PRAGMA query_only = OFF", vec![]).await.unwrap();
-            conn.execute("VACUUM INTO $1", vals![path]).await.unwrap();
+            conn.all("PRAGMA query_only = OFF", vec![]).await.unwrap();
+            conn.all("VACUUM INTO $1", vals![path]).await.unwrap();
         };
         tokio::join!(serving, backing_up);
 
