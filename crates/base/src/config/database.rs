@@ -15,8 +15,5 @@ settings! {
 
         /// Connections that are kept open at most.
         pub max_connections: u32 = 16,
-
-        /// Seconds to wait for a free connection before a request is answered with 503.
-        pub acquire_timeout: i64 = 5,
     }
 }

@@ -158,14 +158,6 @@ pub async fn set_records(conn: &mut Conn, id: i64, records: &str) -> Result<(), 
     conn.execute("UPDATE sessions SET records = $2 WHERE id = $1", vals![id, records]).await.map(drop)
 }
 
-/// Ties a session to another password.
-///
-/// # Errors
-/// Any of [`StorageError`].
-pub async fn set_password_mark(conn: &mut Conn, id: i64, mark: Option<&[u8]>) -> Result<(), StorageError> {
-    conn.execute("UPDATE sessions SET password_mark = $2 WHERE id = $1", vals![id, mark]).await.map(drop)
-}
-
 /// Ties all sessions of a user to the same password, hashed anew.
 ///
 /// # Errors

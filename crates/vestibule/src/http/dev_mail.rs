@@ -1,4 +1,4 @@
-//! The development mailbox, as a page and as JSON. It exists only while no mail server is configured.
+//! The development mailbox, as a page and as JSON (under a path of its own, or for whoever accepts that). It exists only while no mail server is configured.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::get;
 use vestibule_base::delivery::mailbox::{self, StoredMessage};
 use vestibule_core::Ctx;
@@ -32,7 +32,11 @@ async fn messages(State(ctx): State<Arc<Ctx>>) -> Response<Body> {
     }
 }
 
-async fn page(State(ctx): State<Arc<Ctx>>) -> Response<Body> {
+async fn page(State(ctx): State<Arc<Ctx>>, headers: HeaderMap) -> Response<Body> {
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains("application/json") {
+        return messages(State(ctx)).await;
+    }
     let Ok(found) = mailbox::list(&ctx.db).await else { return bare(StatusCode::SERVICE_UNAVAILABLE) };
     let mut response = Response::new(Body::from(render(&found)));
     let headers = response.headers_mut();

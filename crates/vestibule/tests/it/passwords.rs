@@ -370,6 +370,45 @@ fn p4_a_password_beyond_4096_bytes_is_refused_before_it_is_hashed() {
 }
 
 #[test]
+fn p5_a_password_known_from_a_breach_is_refused_and_nothing_fails_open() {
+    // The SHA-1 of the password, as such services answer: the range in the path, the rest in the list.
+    const LOST: &str = "a password that others have lost";
+    const RANGE: &str = "ED47B";
+    const REST: &str = "D54E361390A0D0D2C7D79734B9AA593470F";
+    on_both(async |backend| {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let range = axum::routing::get(
+            |axum::extract::Path(range): axum::extract::Path<String>| async move {
+                let known = if range == RANGE { format!("{REST}:3\r\n") } else { String::new() };
+                let list = format!(
+                    "{known}0000000000000000000000000000000000A:1\r\n00000000000000000000000000000000000:0\r\n"
+                );
+                // No connection outlives the service.
+                ([("connection", "close")], list)
+            },
+        );
+        let service = axum::Router::new().route("/range/{range}", range);
+        let serving = tokio::spawn(async move { axum::serve(listener, service).await });
+        let settings = format!(
+            "passwords.pwned_range_url = 'http://{address}/range'\naccount.email_verification = 'none'"
+        );
+        let server = TestApp::start(backend, &settings).await;
+        let signup = |password: &str| json!({"email": "ada@example.org", "password": password});
+        let reply = server.app().post("auth/signup", signup(LOST)).await.expect(400);
+        assert_eq!(reply.errors(), [("password", "password_too_common")]);
+        let mut ada = server.app();
+        ada.post("auth/signup", signup(PASSWORD)).await.expect(200);
+
+        serving.abort();
+        assert!(serving.await.is_err(), "the service is gone");
+        let body = json!({"current_password": PASSWORD, "new_password": LOST});
+        ada.post("account/password/change", body).await.expect(503);
+        login(&mut server.app(), "ada@example.org", PASSWORD).await.expect(200);
+    });
+}
+
+#[test]
 fn p7_who_is_deactivated_is_out_at_once_and_unknown_everywhere() {
     let settings = "
         account = { login_by_code_enabled = true, rate_limits = false, login_on_password_reset = true }

@@ -5,6 +5,7 @@ mod account;
 mod cookies;
 mod edge;
 mod keys;
+mod unbuilt;
 
 use super::Config;
 
@@ -36,6 +37,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     cookies::check(config, &mut report);
     account::check(config, &mut report);
     keys::check(config, &mut report);
+    unbuilt::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

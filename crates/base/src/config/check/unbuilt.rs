@@ -1,0 +1,32 @@
+//! Settings that are read already, of parts that this version does not have yet. Whoever relies on one must know.
+
+use super::super::{Config, TokenStrategy};
+use super::Report;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    let unbuilt = [
+        ("headless.token_strategy", config.headless.token_strategy == TokenStrategy::Jwt),
+        ("socialaccount.apps", !config.socialaccount.apps.is_empty()),
+        ("mfa.passkey_login_enabled", config.mfa.passkey_login_enabled),
+        ("mfa.passkey_signup_enabled", config.mfa.passkey_signup_enabled),
+        ("mfa.trust_enabled", config.mfa.trust_enabled),
+        ("account.login_by_code_trust_enabled", config.account.login_by_code_trust_enabled),
+    ];
+    for (setting, _) in unbuilt.into_iter().filter(|(_, used)| *used) {
+        report.warn(setting, "this version does not have it yet; the setting has no effect");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::expect;
+
+    #[test]
+    fn what_has_no_effect_is_said_to_have_none() {
+        expect("mfa.trust_enabled = true", "mfa.trust_enabled");
+        expect(
+            "headless.token_strategy = 'jwt'\nheadless.jwt_algorithm = 'HS256'",
+            "headless.token_strategy",
+        );
+    }
+}
