@@ -25,14 +25,24 @@ pub async fn judge(
     username: Option<&str>,
     email: Option<&str>,
 ) -> Outcome<Vec<Problem>> {
-    let named = username.map(|name| ("username", name)).into_iter();
-    let attributes: Vec<(&str, &str)> = named.chain(email.map(|email| ("email address", email))).collect();
-    let weaknesses = hashing::validate(&validators(ctx), password.expose(), &attributes);
-    let mut problems: Vec<Problem> = weaknesses.into_iter().map(Problem::from).collect();
+    let mut problems = weaknesses(ctx, password, username, email);
     if problems.is_empty() && breached(ctx, password).await? {
         problems.push(Problem::password_breached());
     }
     Ok(problems)
+}
+
+/// What the validators have against a password.
+pub(super) fn weaknesses(
+    ctx: &Ctx,
+    password: &Password,
+    username: Option<&str>,
+    email: Option<&str>,
+) -> Vec<Problem> {
+    let named = username.map(|name| ("username", name)).into_iter();
+    let attributes: Vec<(&str, &str)> = named.chain(email.map(|email| ("email address", email))).collect();
+    let found = hashing::validate(&validators(ctx), password.expose(), &attributes);
+    found.into_iter().map(Problem::from).collect()
 }
 
 fn validators(ctx: &Ctx) -> Vec<Validator> {
