@@ -43,21 +43,37 @@ pub enum Presented {
 /// [`Refusal::Fault`].
 pub async fn present(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Presented> {
     let mut conn = ctx.db.read().await?;
-    let Some(row) = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await? else {
-        return Ok(Presented::Unknown);
-    };
+    let row = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await?;
     drop(conn);
+    judge(ctx, visit, row).await
+}
+
+/// Looks up the session that access and refresh tokens name by `sid`.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn present_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Presented> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find_by_sid(&mut conn, sid).await?;
+    drop(conn);
+    judge(ctx, visit, row).await
+}
+
+async fn judge(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Presented> {
+    let Some(row) = row else { return Ok(Presented::Unknown) };
     if row.ended || is_over(ctx, visit, &row) {
         delete(ctx, row.id)
             .await
             .unwrap_or_else(|error| tracing::warn!(%error, "an ended session stays for now"));
         return Ok(Presented::Ended);
     }
-    follow(ctx, visit, &row).await;
+    let expires_at = follow(ctx, visit, &row).await;
     Ok(Presented::Live(match row.user {
         None => Session::Anonymous { id: row.id },
         Some(user) => Session::User(Box::new(Current {
             session_id: row.id,
+            since: row.created_at,
+            expires_at,
             user,
             email: row.email,
             records: Record::read_all(&row.records)?,
@@ -78,21 +94,24 @@ fn idle_timeout(ctx: &Ctx) -> Option<Millis> {
     ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND))
 }
 
-/// Notes that the holder was seen, where the settings ask for it, and not at every request.
-async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) {
+/// Notes that the holder was seen, where the settings ask for it, and not at every request. Gives when the session ends
+/// by itself.
+async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> Millis {
     let prolongs = ctx.config.session.save_every_request;
     let idle = idle_timeout(ctx);
     let seldom = idle.map_or(SEEN_EVERY, |idle| SEEN_EVERY.min(idle / 10));
     let follows = prolongs || idle.is_some() || ctx.config.usersessions.track_activity;
     if !follows || visit.now.saturating_sub(row.last_seen_at) < seldom {
-        return;
+        return row.expires_at;
     }
     let expires_at = if prolongs && row.user.is_some() { lifetime(ctx, visit.now) } else { row.expires_at };
     let seen = Seen { ip: &visit.ip, user_agent: &visit.user_agent, now: visit.now, expires_at };
     // Whoever only looks must not fail because nothing can be written.
     if let Err(error) = touch(ctx, row.id, &seen).await {
         tracing::warn!(%error, "activity could not be noted");
+        return row.expires_at;
     }
+    expires_at
 }
 
 async fn touch(ctx: &Ctx, id: i64, seen: &Seen<'_>) -> Result<(), StorageError> {
@@ -163,7 +182,8 @@ pub async fn enter(
         Some(id) => id,
         None => sessions::insert(tx, &opening).await?,
     };
-    visit.session = Session::User(Box::new(Current { session_id, user, email, records }));
+    let (since, expires_at) = (opening.now, opening.expires_at);
+    visit.session = Session::User(Box::new(Current { session_id, since, expires_at, user, email, records }));
     visit.change = Change::Issued(token);
     Ok(())
 }

@@ -19,6 +19,8 @@ pub struct Visit {
     pub session: Session,
     /// What became of the session.
     pub change: Change,
+    /// Access and refresh tokens, to be handed to whoever has just entered.
+    pub granted: Option<Granted>,
     /// The client's address.
     pub ip: String,
     /// The client's network, by which limits count.
@@ -27,6 +29,21 @@ pub struct Visit {
     pub user_agent: String,
     /// When the request came.
     pub now: Millis,
+}
+
+/// An access token, and the refresh token that gives the next. Prints as dots.
+#[derive(Clone)]
+pub struct Granted {
+    /// Shown at every request, for minutes.
+    pub access: String,
+    /// Shown for a new pair, once; `None` if the one that was shown stays good.
+    pub refresh: Option<String>,
+}
+
+impl std::fmt::Debug for Granted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Granted(…)")
+    }
 }
 
 /// What became of a session during a request.
@@ -61,6 +78,10 @@ pub enum Session {
 pub struct Current {
     /// The session's row.
     pub session_id: i64,
+    /// When the session was opened.
+    pub since: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
     /// The user.
     pub user: User,
     /// The user's primary address.

@@ -15,6 +15,7 @@ mod envelope;
 mod health;
 mod input;
 mod json;
+mod jwks;
 mod login;
 mod password;
 mod phones;
@@ -24,6 +25,7 @@ mod sessions;
 mod signup;
 mod spec;
 mod threshold;
+mod tokens;
 mod verify;
 mod view;
 
@@ -43,6 +45,9 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
     let mut others = Router::new().merge(health::routes(Arc::clone(&ctx)));
     if ctx.config.headless.serve_specification {
         others = others.merge(spec::routes(&ctx.config.headless.path_prefix));
+    }
+    if let Some(keys) = &ctx.signing {
+        others = others.merge(jwks::routes(keys));
     }
     if ctx.config.email.is_development() {
         others = others.merge(dev_mail::routes(&ctx));
@@ -94,6 +99,9 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
     routes.at("/account/authenticators", &[("GET", authenticators::get)]);
     routes.at("/account/providers", &[("GET", providers::get)]);
     routes.at("/account/password/change", &[("POST", password::change)]);
+    if client == ClientKind::App {
+        routes.at("/tokens/refresh", &[("POST", tokens::refresh)]);
+    }
     routes.router
 }
 

@@ -24,8 +24,9 @@ const CORE: Rooms = &[
     ("event", &["refusal", "visit"]),
     ("context", &["refusal", "visit", "event"]),
     ("session", &["refusal", "visit", "event", "context"]),
-    ("account", &["refusal", "visit", "event", "context", "session"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "account"]),
+    ("token", &["refusal", "visit", "event", "context", "session"]),
+    ("account", &["refusal", "visit", "event", "context", "session", "token"]),
+    ("login", &["refusal", "visit", "event", "context", "session", "token", "account"]),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.
