@@ -375,6 +375,8 @@ fn t3_whatever_ends_a_session_ends_its_tokens() {
             let mut ada = Held::signed_up(&app, "ada@example.org").await;
             ada.client.delete("auth/session", json!({})).await.expect(401);
             assert_eq!(session(&app, &ada.access).await, gone);
+            let config = bearer(&app, Method::GET, "config", &ada.access).await.status;
+            assert_eq!(config, if stateful { 200 } else { 410 });
             refresh(&app, &ada.refresh).await.expect(400);
 
             // The list of sessions.
