@@ -66,18 +66,15 @@ pub async fn change_pending(
     let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, user.id).await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(phone.as_str())).await?;
-    if taken {
-        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::AccountAlreadyExists, None).await?;
-    } else {
+    if !taken {
         let row = Phone { user_id: user.id, phone: phone.as_str().to_owned(), verified: false };
         phones::set(&mut tx, &row, false).await?;
     }
     let most = ctx.config.account.phone_verification_supports_change;
     let why = Again::Change { address: phone.as_str(), taken };
     let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, why, most).await?;
-    if code.is_some() {
-        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::VerificationCode, code).await?;
-    }
+    let kind = if taken { SmsKind::AccountAlreadyExists } else { SmsKind::VerificationCode };
+    ctx.text(&mut tx, visit, phone.as_str(), kind, code).await?;
     ctx.commit(tx).await
 }
 
