@@ -104,19 +104,19 @@ pub async fn mark_verified_in_passing(
     Ok(())
 }
 
-/// Sends a new code for the verification that this session awaits.
+/// Sends a new code for a verification that a login waits for. Neither time nor attempts begin anew.
 ///
 /// # Errors
-/// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] within the cool-down.
-pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
-    let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
+/// [`Refusal::Conflict`] if it was sent often enough, [`Refusal::Limited`] within the cool-down, or if too many texts
+/// were sent.
+pub async fn resend(ctx: &Ctx, visit: &Visit, process: &Process) -> Outcome<()> {
     let most = ctx.config.account.phone_verification_supports_resend;
     if process.resends >= i64::from(most) {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(&process.address)).await?;
-    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, Again::Resend, most).await?;
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, process, Again::Resend, most).await?;
     text_again(ctx, &mut tx, visit, &process.address, code).await?;
     ctx.commit(tx).await
 }
