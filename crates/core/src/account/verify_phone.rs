@@ -87,7 +87,8 @@ pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &s
 /// given: then what was set up before anybody proved anything is thrown away (H1).
 ///
 /// # Errors
-/// As [`mark_verified`].
+/// As [`mark_verified`]; [`Refusal::Conflict`] if the account has another number by now: a code that went to the former
+/// one opens nothing any more.
 pub async fn mark_verified_in_passing(
     tx: &mut Conn,
     visit: &Visit,
@@ -95,7 +96,8 @@ pub async fn mark_verified_in_passing(
     phone: &str,
     alone: bool,
 ) -> Outcome<()> {
-    let proved = phones::of_user(tx, user.id).await?.is_some_and(|row| row.verified);
+    let row = phones::of_user(tx, user.id).await?.filter(|row| row.phone == phone);
+    let proved = row.ok_or(Refusal::Conflict)?.verified;
     mark_verified(tx, visit, user.id, phone).await?;
     let emails = emails::of_user(tx, user.id).await?;
     if alone && !proved && emails.iter().all(|row| !row.verified) {
