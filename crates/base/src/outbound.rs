@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder};
 use url::{Host, Url};
 
+/// How long a call may take, where nothing else is said.
 const TOTAL: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
 /// Largest body of an answer that is read.
@@ -72,7 +73,7 @@ impl Outbound {
     /// [`OutboundError::Forbidden`] for another scheme.
     pub fn configured(&self, url: &str) -> Result<Endpoint, OutboundError> {
         let url = parse(url)?;
-        Ok(Endpoint { client: self.configured.clone(), url })
+        Ok(Endpoint { client: self.configured.clone(), url, patience: TOTAL })
     }
 
     /// An endpoint learned at run time: https, no credentials, public addresses only.
@@ -97,7 +98,7 @@ impl Outbound {
         if literal.is_some_and(|ip| !is_public(ip)) {
             return Err(OutboundError::Forbidden(NOT_PUBLIC));
         }
-        Ok(Endpoint { client: self.learned.clone(), url })
+        Ok(Endpoint { client: self.learned.clone(), url, patience: TOTAL })
     }
 }
 
@@ -106,6 +107,7 @@ impl Outbound {
 pub struct Endpoint {
     client: Client,
     url: Url,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -115,12 +117,18 @@ impl std::fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
+    /// The same endpoint, where a call may take as long as `patience`.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// GET, with further headers.
     ///
     /// # Errors
     /// Any of [`OutboundError`] but `Status`: see [`Answer::success`].
     pub async fn get_text(&self, headers: &[(&str, &str)]) -> Result<Answer, OutboundError> {
-        send(self.client.get(self.url.clone()).headers(header_map(headers)?)).await
+        send(self.client.get(self.url.clone()).timeout(self.patience).headers(header_map(headers)?)).await
     }
 
     /// POST of a JSON text as it stands (it may be signed), with further headers.
@@ -131,6 +139,7 @@ impl Endpoint {
         let request = self
             .client
             .post(self.url.clone())
+            .timeout(self.patience)
             .header(CONTENT_TYPE, "application/json")
             .headers(header_map(headers)?)
             .body(body);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vestibule_base::config::{Action, Config};
-use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice};
+use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice, Sms, SmsKind};
 use vestibule_base::outbound::Outbound;
 use vestibule_base::ratelimit::{self, Subject, Usage};
 use vestibule_base::security::password::HashPool;
@@ -76,7 +76,7 @@ impl Ctx {
         let rates = self.config.account.rate_limits.rates(action);
         let usage = ratelimit::take(tx, action.name(), rates, subject, visit.now).await?;
         if usage.is_none() {
-            tracing::info!(target: "vestibule::audit", event = "limit_hit", action = action.name(), ip = %visit.ip);
+            limit_hit(visit, action.name());
         }
         Ok(usage)
     }
@@ -114,6 +114,41 @@ impl Ctx {
         Ok(self.delivery.mail(tx, visit.now, &Mail { to: to.to_owned(), kind }).await?)
     }
 
+    /// Queues a text message, inside the transaction that is its reason. It counts by [`Ctx::limit_text`].
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if the number or the network has had too many.
+    pub async fn text(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        phone: &str,
+        kind: SmsKind,
+        code: Option<String>,
+    ) -> Outcome<()> {
+        self.limit_text(tx, visit, phone).await?;
+        Ok(self.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
+    }
+
+    /// Counts a text message by its number and by the network that caused it: each costs money. One that is not sent,
+    /// because there is no account, counts as well, so that the limit tells nobody which of the two it was (P3).
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if one of the limits is used up.
+    pub async fn limit_text(&self, tx: &mut Conn, visit: &Visit, phone: &str) -> Outcome<()> {
+        let sms = &self.config.sms;
+        let subject = Subject { ip: &visit.network, user: None, key: Some(phone) };
+        for (action, rates) in
+            [("sms_per_number", &sms.rate_limit_per_number), ("sms_per_client", &sms.rate_limit_per_client)]
+        {
+            if ratelimit::take(tx, action, rates.as_slice(), subject, visit.now).await?.is_none() {
+                limit_hit(visit, action);
+                return Err(Refusal::Limited);
+            }
+        }
+        Ok(())
+    }
+
     /// Tells the owner of an account what was done to it, if `email_notifications` is on.
     ///
     /// # Errors
@@ -139,4 +174,8 @@ impl Ctx {
         self.delivery.wake();
         Ok(())
     }
+}
+
+fn limit_hit(visit: &Visit, action: &str) {
+    tracing::info!(target: "vestibule::audit", event = "limit_hit", action, ip = %visit.ip);
 }

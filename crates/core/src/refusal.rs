@@ -155,6 +155,10 @@ problems! {
     invalid_email = "invalid", "Please enter a valid email address.";
     /// Not exactly one way to say who logs in.
     invalid_login = "invalid_login", "Please give exactly one way to identify the account.";
+    /// Not an id.
+    invalid_id = "invalid_pk_value", "This is no valid id.";
+    /// One value where several may be given.
+    invalid_list = "invalid_list", "Please give a list of values.";
     /// A link that does not work, or no longer.
     invalid_or_expired_key = "invalid_or_expired_key", "This key is not valid, or has expired.";
     /// A reset link that does not work, or no longer.
@@ -185,6 +189,8 @@ problems! {
     unknown_email = "unknown_email", "This email address is not known.";
     /// No account has the number.
     unknown_phone = "unknown_phone", "This phone number is not known.";
+    /// No session of this user.
+    unknown_session = "invalid_choice", "One of these is not among the sessions that can be ended.";
     /// An unverified address cannot take the place of a verified one.
     unverified_primary_email = "unverified_primary_email", "The primary email address must be a verified one.";
     /// A name that is kept back.

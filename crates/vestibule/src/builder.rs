@@ -184,7 +184,11 @@ fn delivery_settings(config: &Config) -> Settings {
             timeout_s: u64::try_from(email.timeout).unwrap_or(10),
         },
     };
-    let webhook = |url: &String| SmsWebhook { url: url.clone(), secret: config.sms.secret.clone() };
+    let webhook = |url: &String| SmsWebhook {
+        url: url.clone(),
+        secret: config.sms.secret.clone(),
+        timeout_s: u64::try_from(config.sms.timeout).unwrap_or(5),
+    };
     Settings {
         transport,
         from_email: email.from_email.clone(),

@@ -18,13 +18,14 @@ settings! {
         #[serde(deserialize_with = "read::secret", skip_serializing)]
         pub secret: Option<SecretString> = None,
 
-        /// Seconds that a POST may take.
+        /// Seconds that a POST may take, 300 at most.
         pub timeout: i64 = 5,
 
-        /// How many messages one number may get, whatever they are about.
+        /// How many messages one number may get, whatever they are about. Whatever would need another is answered with
+        /// 429 and not done.
         pub rate_limit_per_number: Rates = Rates(vec![Rate { amount: 20, window_ms: 3_600_000, per: Per::Key }]),
 
-        /// How many messages one client may cause, whatever the numbers: each costs money.
+        /// How many messages one client's network may cause, whatever the numbers: each costs money.
         pub rate_limit_per_client: Rates = Rates(vec![Rate { amount: 1000, window_ms: 3_600_000, per: Per::Ip }]),
     }
 }

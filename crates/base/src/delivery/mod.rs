@@ -79,6 +79,8 @@ pub struct SmsWebhook {
     pub url: String,
     /// The key of the signature; without it [`sms::derived_secret`].
     pub secret: Option<SecretString>,
+    /// Seconds that a POST may take.
+    pub timeout_s: u64,
 }
 
 /// Why delivery cannot start, or a message cannot be queued.

@@ -28,6 +28,8 @@ const RETRY_CAP: Millis = 600 * SECOND;
 /// How long a message is tried.
 const GIVE_UP: Millis = 3 * 24 * 3600 * SECOND;
 /// Added to the time that one sending may take.
+/// How long keeping a message in the development mailbox may take.
+const KEEPING: Duration = Duration::from_secs(6);
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Why a message did not leave. Texts are for the log: they hold no address and no content.
@@ -233,6 +235,9 @@ impl Desk {
                 if let Some(webhook) = &self.inner.webhook {
                     return webhook.send(leased.id, self.now, sms, &text).await;
                 }
+                if self.inner.smtp.is_some() {
+                    return Err(Failure::Refused("there is no webhook for text messages".into()));
+                }
                 let content =
                     Content { subject: String::new(), text, html: None, code: sms.code.clone(), link: None };
                 self.keep(&sms.phone, &content).await
@@ -286,9 +291,10 @@ impl Desk {
 impl Inner {
     /// How long sending one message may take.
     fn patience(&self, channel: Channel) -> Duration {
-        match (channel, &self.smtp) {
-            (Channel::Mail, Some(smtp)) => smtp.timeout(),
-            _ => Duration::from_secs(6),
+        match channel {
+            Channel::Mail => self.smtp.as_ref().map(super::smtp::Smtp::timeout),
+            Channel::Sms => self.webhook.as_ref().map(super::sms::Webhook::timeout),
         }
+        .unwrap_or(KEEPING)
     }
 }

@@ -4,7 +4,8 @@
 //! gives `None`; a value that cannot be there gives [`StorageError::Broken`].
 //!
 //! A transaction takes its locks in one order, so that no two wait for each other: the limits of the request, the user,
-//! the limits of what is sent to them, the session, and after these what belongs to user or session.
+//! the limits of what is sent to them, the session, after these what belongs to user or session, and last the limits of
+//! text messages, of which a network's counts for all its users.
 
 mod db;
 pub mod emails;

@@ -26,6 +26,10 @@ pub struct Session {
     pub last_seen_at: Millis,
     /// When it ends by itself.
     pub expires_at: Millis,
+    /// Where its holder was last seen.
+    pub ip: String,
+    /// What its holder used then.
+    pub user_agent: String,
 }
 
 /// What a new session is made of, or what a login makes of an old one.
@@ -73,6 +77,8 @@ fn read(row: &Row) -> Result<Session, StorageError> {
         created_at: row.int(5)?,
         last_seen_at: row.int(6)?,
         expires_at: row.int(7)?,
+        ip: row.text(14)?,
+        user_agent: row.text(15)?,
     })
 }
 
@@ -81,7 +87,8 @@ macro_rules! select {
     ($from:literal) => {
         concat!(
             "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
-                    u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email
+                    u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email,
+                    s.ip, s.user_agent
              FROM ",
             $from
         )

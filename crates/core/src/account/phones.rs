@@ -36,19 +36,18 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, phone: &PhoneNumber) -> Outcom
     ctx.commit(tx).await
 }
 
-/// The signup whose number may be corrected while it awaits its code.
+/// Whose number may be corrected while their signup waits for its code.
 ///
 /// # Errors
-/// [`Refusal::Conflict`] if there is none.
-pub async fn changeable(ctx: &Ctx, visit: &Visit) -> Outcome<(Process, User)> {
-    let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
+/// [`Refusal::Conflict`] if it may not.
+pub async fn changeable(ctx: &Ctx, process: &Process) -> Outcome<User> {
     if process.changes >= i64::from(ctx.config.account.phone_verification_supports_change) {
         return Err(Refusal::Conflict);
     }
     let mut conn = ctx.db.read().await?;
     let user_id = process.user_id.ok_or(Refusal::Conflict)?;
     let user = users::find(&mut conn, user_id).await?.filter(|user| user.last_login_at.is_none());
-    Ok((process, user.ok_or(Refusal::Conflict)?))
+    user.ok_or(Refusal::Conflict)
 }
 
 /// Corrects the number of such a signup.
@@ -66,18 +65,15 @@ pub async fn change_pending(
     let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, user.id).await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(phone.as_str())).await?;
-    if taken {
-        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::AccountAlreadyExists, None).await?;
-    } else {
+    if !taken {
         let row = Phone { user_id: user.id, phone: phone.as_str().to_owned(), verified: false };
         phones::set(&mut tx, &row, false).await?;
     }
     let most = ctx.config.account.phone_verification_supports_change;
     let why = Again::Change { address: phone.as_str(), taken };
     let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, why, most).await?;
-    if code.is_some() {
-        verify_phone::text(ctx, &mut tx, visit, phone.as_str(), SmsKind::VerificationCode, code).await?;
-    }
+    let kind = if taken { SmsKind::AccountAlreadyExists } else { SmsKind::VerificationCode };
+    ctx.text(&mut tx, visit, phone.as_str(), kind, code).await?;
     ctx.commit(tx).await
 }
 

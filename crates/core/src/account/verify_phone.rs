@@ -1,7 +1,7 @@
 //! Proving a phone number by a code in a text message.
 
 use vestibule_base::config::Action;
-use vestibule_base::delivery::{Sms, SmsKind};
+use vestibule_base::delivery::SmsKind;
 use vestibule_base::storage::phones::{self, Phone};
 use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
@@ -16,7 +16,7 @@ use crate::visit::Visit;
 /// Sends a code to a number; where there is no account to verify, its owner is told that they have one.
 ///
 /// # Errors
-/// [`Refusal::Limited`] within the cool-down.
+/// [`Refusal::Limited`] within the cool-down, or if too many texts were sent.
 pub async fn send(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -32,24 +32,9 @@ pub async fn send(
     let user_id = user.map(|user| user.id);
     process::begin(ctx, tx, visit, Kind::VerifyPhone, user_id, phone, user.map(|_| &code)).await?;
     match user {
-        Some(_) => text(ctx, tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await,
-        None => text(ctx, tx, visit, phone, SmsKind::AccountAlreadyExists, None).await,
+        Some(_) => ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await,
+        None => ctx.text(tx, visit, phone, SmsKind::AccountAlreadyExists, None).await,
     }
-}
-
-/// Queues a text message.
-///
-/// # Errors
-/// [`Refusal::Fault`].
-pub async fn text(
-    ctx: &Ctx,
-    tx: &mut Conn,
-    visit: &Visit,
-    phone: &str,
-    kind: SmsKind,
-    code: Option<String>,
-) -> Outcome<()> {
-    Ok(ctx.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
 }
 
 /// Tries the code that this session awaits; gives the process to spend.
@@ -102,7 +87,8 @@ pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &s
 /// given: then what was set up before anybody proved anything is thrown away (H1).
 ///
 /// # Errors
-/// As [`mark_verified`].
+/// As [`mark_verified`]; [`Refusal::Conflict`] if the account has another number by now: a code that went to the former
+/// one opens nothing any more.
 pub async fn mark_verified_in_passing(
     tx: &mut Conn,
     visit: &Visit,
@@ -110,7 +96,8 @@ pub async fn mark_verified_in_passing(
     phone: &str,
     alone: bool,
 ) -> Outcome<()> {
-    let proved = phones::of_user(tx, user.id).await?.is_some_and(|row| row.verified);
+    let row = phones::of_user(tx, user.id).await?.filter(|row| row.phone == phone);
+    let proved = row.ok_or(Refusal::Conflict)?.verified;
     mark_verified(tx, visit, user.id, phone).await?;
     let emails = emails::of_user(tx, user.id).await?;
     if alone && !proved && emails.iter().all(|row| !row.verified) {
@@ -119,21 +106,36 @@ pub async fn mark_verified_in_passing(
     Ok(())
 }
 
-/// Sends a new code for the verification that this session awaits.
+/// Sends a new code for a verification that a login waits for. Neither time nor attempts begin anew.
 ///
 /// # Errors
-/// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] within the cool-down.
-pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
-    let process = process::awaited(ctx, visit, Kind::VerifyPhone).await?.ok_or(Refusal::Conflict)?;
+/// [`Refusal::Conflict`] if it was sent often enough, [`Refusal::Limited`] within the cool-down, or if too many texts
+/// were sent.
+pub async fn resend(ctx: &Ctx, visit: &Visit, process: &Process) -> Outcome<()> {
     let most = ctx.config.account.phone_verification_supports_resend;
     if process.resends >= i64::from(most) {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(&process.address)).await?;
-    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, &process, Again::Resend, most).await?;
-    if code.is_some() {
-        text(ctx, &mut tx, visit, &process.address, SmsKind::VerificationCode, code).await?;
-    }
+    let code = process::again(ctx, &mut tx, visit, Kind::VerifyPhone, process, Again::Resend, most).await?;
+    text_again(ctx, &mut tx, visit, &process.address, code).await?;
     ctx.commit(tx).await
+}
+
+/// Texts a code once more; of a pretence only the count is kept.
+///
+/// # Errors
+/// [`Refusal::Limited`] if too many texts were sent.
+pub(crate) async fn text_again(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    phone: &str,
+    code: Option<String>,
+) -> Outcome<()> {
+    match code {
+        Some(code) => ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(code)).await,
+        None => ctx.limit_text(tx, visit, phone).await,
+    }
 }

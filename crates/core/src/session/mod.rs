@@ -86,22 +86,30 @@ fn is_over(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> bool {
     let stale = row.user.as_ref().is_some_and(|user| {
         !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
     });
-    let idle = idle_timeout(ctx).is_some_and(|idle| visit.now.saturating_sub(row.last_seen_at) >= idle);
-    stale || idle || row.expires_at <= visit.now
+    stale || is_idle(ctx, visit, row.last_seen_at) || row.expires_at <= visit.now
+}
+
+/// Whether the holder of a session was away for too long.
+fn is_idle(ctx: &Ctx, visit: &Visit, last_seen_at: Millis) -> bool {
+    idle_timeout(ctx).is_some_and(|idle| visit.now.saturating_sub(last_seen_at) >= idle)
 }
 
 fn idle_timeout(ctx: &Ctx) -> Option<Millis> {
     ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND))
 }
 
-/// Notes that the holder was seen, where the settings ask for it, and not at every request. Gives when the session ends
-/// by itself.
+/// Notes that the holder was seen, where the settings ask for it, and not at every request. A browser that shows up with
+/// another address or program is noted at once where activity is tracked, as in the reference, which never notes apps.
+/// Gives when the session ends by itself.
 async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> Millis {
     let prolongs = ctx.config.session.save_every_request;
+    let tracks = ctx.config.usersessions.track_activity;
     let idle = idle_timeout(ctx);
     let seldom = idle.map_or(SEEN_EVERY, |idle| SEEN_EVERY.min(idle / 10));
-    let follows = prolongs || idle.is_some() || ctx.config.usersessions.track_activity;
-    if !follows || visit.now.saturating_sub(row.last_seen_at) < seldom {
+    let follows = prolongs || tracks || idle.is_some();
+    let moved = row.ip != visit.ip || row.user_agent != visit.user_agent;
+    let at_once = tracks && moved && visit.client == ClientKind::Browser;
+    if !follows || (!at_once && visit.now.saturating_sub(row.last_seen_at) < seldom) {
         return row.expires_at;
     }
     let expires_at = if prolongs && row.user.is_some() { lifetime(ctx, visit.now) } else { row.expires_at };

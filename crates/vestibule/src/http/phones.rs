@@ -5,6 +5,7 @@ use serde_json::json;
 use vestibule_base::config::Action;
 use vestibule_core::Outcome;
 use vestibule_core::account::{PhoneNumber, phones};
+use vestibule_core::login::entry::verification;
 
 use super::answer::Answer;
 use super::door::{Call, Reply};
@@ -26,7 +27,8 @@ pub(super) fn post(call: &mut Call) -> Reply<'_> {
             phones::change(&call.ctx, &mut call.visit, &phone).await?;
             phone
         } else {
-            let (process, user) = phones::changeable(&call.ctx, &call.visit).await?;
+            let process = verification::phone_stage(&call.ctx, &call.visit).await?;
+            let user = phones::changeable(&call.ctx, &process).await?;
             call.ctx.limit_user(&call.visit, Action::ChangePhone, user.id).await?;
             let phone = number(call)?;
             phones::change_pending(&call.ctx, &mut call.visit, process, &user, &phone).await?;

@@ -60,7 +60,8 @@ pub(super) fn phone(call: &mut Call) -> Reply<'_> {
 
 pub(super) fn resend_phone(call: &mut Call) -> Reply<'_> {
     Box::pin(async move {
-        verify_phone::resend(&call.ctx, &mut call.visit).await?;
+        let process = verification::phone_stage(&call.ctx, &call.visit).await?;
+        verify_phone::resend(&call.ctx, &call.visit, &process).await?;
         Ok(Answer::status(StatusCode::OK))
     })
 }

@@ -20,7 +20,7 @@ const PASSWORDLESS: &str = "without@example.org";
 const INACTIVE: &str = "goneout@example.org";
 
 /// One request of a script: method, path and body, where `EMAIL` stands for the address. `GET`s carry a wrong key.
-type Step = (&'static str, &'static str, Value);
+pub(crate) type Step = (&'static str, &'static str, Value);
 
 /// Seconds before a step that sends again.
 const COOL_DOWN: i64 = 200;
@@ -68,7 +68,7 @@ async fn alike(server: &TestApp, logged_in: Option<&str>, script: &[Step]) {
     }
 }
 
-async fn play(server: &TestApp, client: &mut Client, email: &str, script: &[Step]) -> Vec<Value> {
+pub(crate) async fn play(server: &TestApp, client: &mut Client, email: &str, script: &[Step]) -> Vec<Value> {
     let mut found = Vec::new();
     let mut before = server.messages_for(email).await.len();
     for (method, path, body) in script {

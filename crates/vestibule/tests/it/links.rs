@@ -1,5 +1,8 @@
 //! Links: how often they work, what ends them, and what they prove (C4, C5).
 
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use axum::http::Method;
 use serde_json::json;
 use vestibule_testkit::app::TestApp;
@@ -161,6 +164,54 @@ fn c4_a_reset_key_is_in_the_mail_and_nowhere_else() {
                 let seen = format!("{:?} {reply}", reply.headers);
                 assert!(!seen.contains(&token), "{seen}");
             }
+        }
+    });
+}
+
+/// What is logged on one thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn c4_a_reset_key_reaches_no_line_of_the_log() {
+    on_both(async |backend| {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        let listening = tracing::subscriber::set_default(log.with_writer(move || writer.clone()).finish());
+        let app = TestApp::start(backend, LINKS).await;
+        account(&app, "a@example.org").await;
+        let key = reset_key(&app, "a@example.org").await;
+        let token = key.split_once('-').expect("user and token").1.to_owned();
+        let mut client = app.app();
+        let call = client.call(Method::GET, "auth/password/reset").header("x-password-reset-key", &key);
+        call.send().await.expect(200);
+        // As a front end that is mistaken might send it, or a thief try it.
+        client.get(&format!("auth/password/reset?key={key}")).await;
+        client.get(&format!("/{key}")).await.expect(404);
+        let odd = json!({ "key": format!("{key}x"), "password": OTHER, "email": key });
+        client.post("auth/password/reset", odd).await.expect(400);
+        client.post("auth/password/reset", json!({ "key": key, "password": "short" })).await.expect(400);
+        reset(&app, &key).await.expect(401);
+        reset(&app, &key).await.expect(400);
+        drop(listening);
+        let lines =
+            String::from_utf8(std::mem::take(&mut *lines.0.lock().expect("the lines"))).expect("text");
+        assert!(lines.contains("password_reset_requested") && lines.contains("event=\"password_reset\""));
+        // The development mailbox shows mails on purpose.
+        for line in lines.lines().filter(|line| !line.contains("vestibule::mailbox")) {
+            assert!(!line.contains(&token), "{line}");
         }
     });
 }

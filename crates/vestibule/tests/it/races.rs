@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use vestibule_base::vals;
 use vestibule_testkit::app::TestApp;
 use vestibule_testkit::client::{Client, Reply};
 use vestibule_testkit::database::on_both;
@@ -478,5 +479,53 @@ fn c3_a_mixed_load_on_one_account_does_not_lock_up() {
             at_once(requests).await;
         }
         login(&mut app.app(), "a@example.org", PASSWORD).await.expect(200);
+    });
+}
+
+#[test]
+fn c3_of_two_accounts_that_prove_one_number_at_once_one_has_it() {
+    on_both(async |backend| {
+        let app = TestApp::start(backend, Flow::Phone.settings()).await;
+        for round in 0..4 {
+            let number = format!("+3162000000{round}");
+            // The first signs up with the number, the others want it in place of theirs.
+            let mut contenders = vec![app.app()];
+            contenders[0]
+                .post("auth/signup", json!({ "phone": number, "password": PASSWORD }))
+                .await
+                .expect(401);
+            let mut codes = vec![app.code_for(&number).await];
+            for other in 0..3 {
+                let own = format!("+316300000{round}{other}");
+                let mut client = app.app();
+                client.post("auth/signup", json!({ "phone": own, "password": PASSWORD })).await.expect(401);
+                let code = app.code_for(&own).await;
+                client.post("auth/phone/verify", json!({ "code": code })).await.expect(200);
+                client.post("account/phone", json!({ "phone": number })).await.expect(202);
+                codes.push(app.code_for(&number).await);
+                contenders.push(client);
+            }
+            let requests = contenders.iter().zip(&codes);
+            let requests = requests.map(|(client, code)| Flow::Phone.request(client, code)).collect();
+            let seen = statuses(&at_once(requests).await);
+            assert_eq!(seen, BTreeMap::from([(200, 1), (400, 3)]));
+            let mut conn = app.db.read().await.expect("a connection");
+            let proved = "SELECT user_id FROM phones WHERE phone = $1 AND verified = 1";
+            assert_eq!(conn.all(proved, vals![number.as_str()]).await.expect("rows").len(), 1);
+        }
+    });
+}
+
+#[test]
+fn c3_a_change_of_number_proved_many_times_at_once_is_made_once() {
+    on_both(async |backend| {
+        let app = TestApp::start(backend, Flow::Phone.settings()).await;
+        let mut own = Flow::Phone.begin(&app, 1).await;
+        let code = app.code_for(&Flow::Phone.address(1)).await;
+        Flow::Phone.confirm(&mut own, &code).await.expect(200);
+        own.post("account/phone", json!({ "phone": Flow::Phone.address(2) })).await.expect(202);
+        let code = app.code_for(&Flow::Phone.address(2)).await;
+        let seen = statuses(&at_once(vec![Flow::Phone.request(&own, &code); 20]).await);
+        assert_eq!(seen, BTreeMap::from([(200, 1), (409, 19)]));
     });
 }

@@ -216,8 +216,14 @@ fn s2_users_list_and_end_their_own_sessions_only() {
         let theirs = stranger.get("auth/sessions").await.expect(200);
         assert_eq!(theirs.data().as_array().unwrap().len(), 1);
         let id = theirs.data()[0]["id"].clone();
-        stranger.delete("auth/sessions", json!({ "sessions": ids })).await.expect(200);
-        first.delete("auth/sessions", json!({ "sessions": [id, 0, -1, i64::MAX] })).await.expect(200);
+        let mixed = json!([theirs.data()[0]["id"], ids[0]]);
+        for ids in [json!(ids), mixed] {
+            let refused = stranger.delete("auth/sessions", json!({ "sessions": ids })).await.expect(400);
+            assert_eq!(refused.errors(), [("sessions", "invalid_choice")]);
+        }
+        for unknown in [id, json!(0), json!(-1), json!(i64::MAX)] {
+            first.delete("auth/sessions", json!({ "sessions": [ids[1], unknown] })).await.expect(400);
+        }
         stranger.get("auth/session").await.expect(200);
         second.get("auth/session").await.expect(200);
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use url::{Host, Url};
 
-use super::super::{ClientKind, Config, EmailVerification, LoginMethod, SameSite, SmtpTls};
+use super::super::{ClientKind, Config, EmailVerification, LoginMethod, SameSite, SignupField, SmtpTls};
 use super::Report;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
@@ -252,10 +252,13 @@ fn mail(config: &Config, report: &mut Report) {
 }
 
 fn messages(config: &Config, report: &mut Report) {
-    if config.account.login_methods.contains(&LoginMethod::Phone) && !config.can_send_sms() {
+    let account = &config.account;
+    let proves =
+        account.phone_verification_enabled && account.signup_fields.get(SignupField::Phone).is_some();
+    if (proves || account.login_methods.contains(&LoginMethod::Phone)) && !config.can_send_sms() {
         report.error(
             "sms.webhook_url",
-            "logging in by phone needs it, to send codes; or take \"phone\" off account.login_methods",
+            "phone numbers need it, to be sent codes; or take \"phone\" off account.login_methods and account.signup_fields",
         );
     }
     if let Some(text) = &config.sms.webhook_url {
@@ -270,6 +273,9 @@ fn messages(config: &Config, report: &mut Report) {
                 report.error("sms.webhook_url", "write a whole URL, such as \"https://sms.example.org/send\"")
             }
         }
+    }
+    if !(1..=300).contains(&config.sms.timeout) {
+        report.error("sms.timeout", "write a number of seconds from 1 to 300");
     }
 }
 
@@ -329,5 +335,10 @@ mod tests {
         let phone = "account.login_methods = [\"phone\"]\naccount.signup_fields = [\"phone*\", \"password1*\"]\naccount.email_verification = \"none\"\n";
         expect(&format!("{phone}email.host = \"mx\""), "sms.webhook_url!");
         assert!(!found(phone).contains(&"sms.webhook_url!".to_owned()));
+        let asked = "account.signup_fields = [\"email*\", \"phone\", \"password1*\"]\nemail.host = \"mx\"\n";
+        expect(asked, "sms.webhook_url!");
+        let unproved = format!("{asked}account.phone_verification_enabled = false");
+        assert!(!found(&unproved).contains(&"sms.webhook_url!".to_owned()));
+        expect("sms.timeout = 0", "sms.timeout!");
     }
 }

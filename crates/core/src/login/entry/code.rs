@@ -87,7 +87,7 @@ pub async fn request(ctx: &Ctx, visit: &mut Visit, who: &Requester) -> Outcome<(
 /// Sends a code and begins to await it; where there is no account, its supposed owner is told.
 ///
 /// # Errors
-/// [`Refusal::Fault`].
+/// [`Refusal::Limited`] if too many texts were sent.
 pub async fn send(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -105,11 +105,11 @@ pub async fn send(
         }
         (Address::Email(email), None) => verify_email::tell_owner(ctx, tx, visit, email, signup).await,
         (Address::Phone(phone), Some(_)) => {
-            verify_phone::text(ctx, tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await
+            ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await
         }
         (Address::Phone(phone), None) => {
             let kind = if signup { SmsKind::AccountAlreadyExists } else { SmsKind::UnknownAccount };
-            verify_phone::text(ctx, tx, visit, phone, kind, None).await
+            ctx.text(tx, visit, phone, kind, None).await
         }
     }
 }
@@ -163,7 +163,7 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
 /// Sends a new code. Neither time nor attempts begin anew.
 ///
 /// # Errors
-/// [`Refusal::Conflict`] if none is awaited or it was sent often enough.
+/// [`Refusal::Conflict`] if none is awaited or it was sent often enough, [`Refusal::Limited`] if too many texts were sent.
 pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
     let (_, process) = awaited(ctx, visit).await?;
     let most = ctx.config.account.login_by_code_supports_resend;
@@ -171,15 +171,11 @@ pub async fn resend(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
         return Err(Refusal::Conflict);
     }
     let mut tx = ctx.db.write().await?;
-    if let Some(code) =
-        process::again(ctx, &mut tx, visit, Kind::LoginCode, &process, Again::Resend, most).await?
-    {
-        if process.address.contains('@') {
-            ctx.mail(&mut tx, visit, &process.address, MailKind::LoginCode { code }).await?;
-        } else {
-            let kind = SmsKind::VerificationCode;
-            verify_phone::text(ctx, &mut tx, visit, &process.address, kind, Some(code)).await?;
-        }
+    let code = process::again(ctx, &mut tx, visit, Kind::LoginCode, &process, Again::Resend, most).await?;
+    if !process.address.contains('@') {
+        verify_phone::text_again(ctx, &mut tx, visit, &process.address, code).await?;
+    } else if let Some(code) = code {
+        ctx.mail(&mut tx, visit, &process.address, MailKind::LoginCode { code }).await?;
     }
     ctx.commit(tx).await
 }

@@ -64,6 +64,18 @@ pub async fn phone_awaited(ctx: &Ctx, visit: &Visit) -> Outcome<(Option<Login>, 
     Ok((login, process))
 }
 
+/// The verification of a number that a login of this session waits for. A change of number while logged in is none: it
+/// is asked for again instead, as in the reference.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if no login waits.
+pub async fn phone_stage(ctx: &Ctx, visit: &Visit) -> Outcome<Process> {
+    match phone_awaited(ctx, visit).await? {
+        (Some(_), process) => Ok(process),
+        (None, _) => Err(Refusal::Conflict),
+    }
+}
+
 /// Proves a number; a login that waits for it goes on.
 ///
 /// # Errors
