@@ -6,6 +6,7 @@
 //! A transaction takes its locks in one order, so that no two wait for each other: the limits of the request, the user,
 //! the limits of what is sent to them, the session, and after these what belongs to user or session.
 
+mod backup;
 mod db;
 pub mod emails;
 pub mod limits;
@@ -17,12 +18,15 @@ pub mod outbox;
 pub mod phones;
 pub mod processes;
 mod readers;
+mod restore;
 pub mod sessions;
 pub mod users;
 
-pub use db::{Conn, Db, Row, Val};
-pub use migrate::LATEST;
+pub use backup::{BackupError, backup};
+pub use db::{Conn, Db, Row, Val, sqlite_path};
+pub use migrate::{LATEST, found};
 pub use readers::{Reader, Readers};
+pub use restore::{Ended, RestoreError, Restored, end_all, restore};
 
 /// Why a statement did not do its work.
 #[derive(Debug, thiserror::Error)]
