@@ -73,7 +73,8 @@ async fn vacuum(database: &Path, copy: &Path) -> Result<(), BackupError> {
         path: copy.to_owned(),
         source: io::Error::new(io::ErrorKind::InvalidInput, "SQLite takes only names in UTF-8"),
     })?;
-    let options = SqliteConnectOptions::new().filename(database).busy_timeout(BUSY).disable_statement_logging();
+    let options =
+        SqliteConnectOptions::new().filename(database).busy_timeout(BUSY).disable_statement_logging();
     let mut conn = options.connect().await.map_err(StorageError::from)?;
     sqlx::query("VACUUM INTO $1").bind(name).execute(&mut conn).await.map_err(StorageError::from)?;
     conn.close().await.map_err(StorageError::from)?;

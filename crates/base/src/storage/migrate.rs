@@ -31,7 +31,7 @@ pub(super) async fn run(db: &Db) -> Result<(), StorageError> {
 ///
 /// # Errors
 /// [`StorageError::Unavailable`].
-pub async fn found(db: &Db) -> Result<Option<i64>, StorageError> {
+pub async fn schema_version(db: &Db) -> Result<Option<i64>, StorageError> {
     match db.read().await?.maybe("SELECT max(version) FROM schema_version", vec![]).await {
         Ok(row) => row.map_or(Ok(None), |row| row.opt_int(0)),
         // There is no such table, or not one like ours.

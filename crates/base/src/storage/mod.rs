@@ -24,7 +24,7 @@ pub mod users;
 
 pub use backup::{BackupError, backup};
 pub use db::{Conn, Db, Row, Val, sqlite_path};
-pub use migrate::{LATEST, found};
+pub use migrate::{LATEST, schema_version};
 pub use readers::{Reader, Readers};
 pub use restore::{Ended, RestoreError, Restored, end_all, restore};
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::backup::{beside, create_new, put};
@@ -17,6 +17,11 @@ use crate::vals;
 
 /// How many rows one statement removes, so that none takes long.
 const AT_ONCE: i64 = 5000;
+/// SQLite's primary codes of errors.
+const IN_USE: u32 = 5;
+const LOCKED: u32 = 6;
+const CORRUPT: u32 = 11;
+const NOT_A_DATABASE: u32 = 26;
 
 /// How many of what was ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -166,15 +171,10 @@ impl Copy {
         highest: Vec<(String, i64)>,
     ) -> Result<Option<Ended>, RestoreError> {
         let of_backup = |source| RestoreError::Storage { path: backup.to_owned(), source };
-        let db = match Db::open(&format!("sqlite://{}", self.0.display()), 1).await {
-            Err(StorageError::Refused(_)) => return Err(RestoreError::NotOurs(backup.to_owned())),
-            other => other.map_err(of_backup)?,
-        };
+        self.inspect(backup).await?;
+        let db = Db::open(&format!("sqlite://{}", self.0.display()), 1).await.map_err(of_backup)?;
         let ended = async {
-            if let Some(what) = harm(&db).await.map_err(of_backup)? {
-                return Err(RestoreError::Damaged { path: backup.to_owned(), what });
-            }
-            match migrate::found(&db).await.map_err(of_backup)? {
+            match migrate::schema_version(&db).await.map_err(of_backup)? {
                 None => return Err(RestoreError::NotOurs(backup.to_owned())),
                 Some(found) if found > LATEST => {
                     return Err(of_backup(StorageError::Newer { found, known: LATEST }));
@@ -202,6 +202,29 @@ impl Copy {
         File::open(&self.0).and_then(|file| file.sync_all()).map_err(failed(&self.0))?;
         Ok(ended)
     }
+
+    /// Refuses what is no sound database.
+    async fn inspect(&self, backup: &Path) -> Result<(), RestoreError> {
+        let path = backup.to_owned();
+        let found = async {
+            let options = SqliteConnectOptions::new().filename(&self.0).disable_statement_logging();
+            let mut conn = options.connect().await?;
+            let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut conn).await?;
+            conn.close().await?;
+            Ok(found)
+        };
+        match found.await {
+            Ok(found) if found == "ok" => Ok(()),
+            Ok(what) => Err(RestoreError::Damaged { path, what: what.replace('\n', " ") }),
+            Err(error) => Err(match primary_code(&error) {
+                Some(CORRUPT) => {
+                    RestoreError::Damaged { path, what: "it is cut off, or was written over".into() }
+                }
+                Some(NOT_A_DATABASE) => RestoreError::NotOurs(path),
+                _ => RestoreError::Storage { path, source: error.into() },
+            }),
+        }
+    }
 }
 
 impl Drop for Copy {
@@ -210,13 +233,6 @@ impl Drop for Copy {
             let _ = fs::remove_file(beside(&self.0, suffix));
         }
     }
-}
-
-/// The first thing that is wrong with a database.
-async fn harm(db: &Db) -> Result<Option<String>, StorageError> {
-    let mut conn = db.read().await?;
-    let found = conn.maybe("PRAGMA integrity_check(1)", vec![]).await?.map(|row| row.text(0)).transpose()?;
-    Ok(found.filter(|found| found != "ok"))
 }
 
 /// Goes on with the ids where the replaced database stood. An application knows people by these, and would take
@@ -248,11 +264,11 @@ impl<'a> Present<'a> {
         if !path.try_exists().map_err(failed(path))? {
             return Ok(Self { path, lock: None });
         }
-        // To leave the mode WAL a connection must be the only one, and it takes the -wal file into the database. And
-        // who has opened the file a moment ago cannot enter WAL once the file's name has gone to another.
+        // Only the sole connection can leave the mode WAL, and it takes the -wal file into the database. A server that
+        // starts meanwhile has entered WAL again, which shows below, or waits for the lock and cannot enter it any
+        // more: SQLite sees that the file's name has gone to another.
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .locking_mode(SqliteLockingMode::Exclusive)
             .journal_mode(SqliteJournalMode::Delete)
             .busy_timeout(BUSY)
             .disable_statement_logging();
@@ -266,10 +282,9 @@ impl<'a> Present<'a> {
             Ok(Some(conn)) => Ok(Self { path, lock: Some(conn) }),
             Ok(None) => Err(RestoreError::InUse(path.to_owned())),
             Err(error) => match primary_code(&error) {
-                // SQLITE_BUSY, SQLITE_LOCKED.
-                Some(5 | 6) => Err(RestoreError::InUse(path.to_owned())),
-                // SQLITE_CORRUPT, SQLITE_NOTADB: a reason to restore.
-                Some(11 | 26) => Ok(Self { path, lock: None }),
+                Some(IN_USE | LOCKED) => Err(RestoreError::InUse(path.to_owned())),
+                // A reason to restore.
+                Some(CORRUPT | NOT_A_DATABASE) => Ok(Self { path, lock: None }),
                 _ => Err(RestoreError::Storage { path: path.to_owned(), source: error.into() }),
             },
         }
@@ -295,7 +310,9 @@ impl<'a> Present<'a> {
         // Only a broken one still has these. Left behind, they would be taken for the new one's.
         for suffix in ["-wal", "-journal", "-shm"] {
             match fs::rename(beside(self.path, suffix), beside(&kept, suffix)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(self.path)(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(self.path)(error));
+                }
                 _ => {}
             }
         }
@@ -318,4 +335,153 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> RestoreError + use<> {
     let path = path.to_owned();
     move |source| RestoreError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::backup;
+
+    /// Tables that a restore leaves as they are in the backup.
+    const SURVIVE: &[&str] = &["emails", "limits", "mailbox", "phones", "schema_version", "users"];
+    /// Tables whose rows it removes.
+    const END: &[&str] = &["links", "logins", "outbox", "processes", "sessions", "tokens"];
+    const NOW: Millis = 1_800_000_000_000;
+    const KEPT: &str = "db.before-restore-20270115T080000.000Z";
+    const FILL: &[&str] = &[
+        "INSERT INTO users (id, username, password, created_at) VALUES (7, 'ada', 'hash', 1)",
+        "INSERT INTO emails (user_id, email) VALUES (7, 'ada@example.org')",
+        "INSERT INTO phones (user_id, phone) VALUES (7, '+31201234567')",
+        "INSERT INTO limits (bucket, hits, expires_at) VALUES ('b', 'h', 9)",
+        "INSERT INTO mailbox (channel, recipient, message, received_at) VALUES ('mail', 'ada', '{}', 1)",
+        "INSERT INTO sessions (id, token_hash, client, ip, user_agent, created_at, last_seen_at, expires_at)
+         VALUES (1, 'one', 'app', '', '', 1, 1, 9), (2, 'two', 'app', '', '', 1, 1, 9)",
+        "INSERT INTO logins (session_id, user_id, stage, state, started_at) VALUES (1, 7, 's', '{}', 1)",
+        "INSERT INTO processes (session_id, kind, address, attempts_left, state, expires_at)
+         VALUES (1, 'k', 'a', 3, '{}', 9)",
+        "INSERT INTO links (kind, key_hash, user_id, email, expires_at) VALUES ('k', 'h', 7, 'a', 9)",
+        "INSERT INTO outbox (channel, message, created_at, due_at) VALUES ('mail', 'm', 1, 1)",
+    ];
+
+    async fn open(path: &Path) -> Db {
+        let db = Db::open(&format!("sqlite://{}", path.display()), 2).await.unwrap();
+        db.migrate().await.unwrap();
+        db
+    }
+
+    async fn filled(path: &Path) -> Db {
+        let db = open(path).await;
+        let mut tx = db.write().await.unwrap();
+        for sql in FILL {
+            tx.execute(sql, vec![]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        db
+    }
+
+    async fn tables(db: &Db) -> Vec<(String, i64)> {
+        let mut conn = db.read().await.unwrap();
+        let list =
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name";
+        let mut tables = Vec::new();
+        for row in conn.all(list, vec![]).await.unwrap() {
+            let name = row.text(0).unwrap();
+            let sql: &'static str = format!("SELECT count(*) FROM {name}").leak();
+            tables.push((name, count(&mut conn, sql).await.unwrap()));
+        }
+        tables
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn x7_what_is_open_ends_and_what_belongs_to_people_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = filled(&folder.path().join("db")).await;
+        let mut tx = db.write().await.unwrap();
+        let ended = end_all(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(ended, Ended { sessions: 2, logins: 1, codes: 1, links: 1, messages: 1 });
+        for (table, rows) in tables(&db).await {
+            let (survives, ends) = (SURVIVE.contains(&table.as_str()), END.contains(&table.as_str()));
+            assert!(
+                survives != ends,
+                "decide in storage/restore.rs: does {table} survive a restore, or end?"
+            );
+            assert_eq!(rows > 0, survives, "{table} has {rows} rows");
+        }
+    }
+
+    #[tokio::test]
+    async fn x7_ids_given_after_the_backup_are_given_to_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));
+        let db = filled(&path).await;
+        backup(&path, &copy).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        tx.execute("INSERT INTO users (id, username, created_at) VALUES (40, 'bob', 1)", vec![])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        db.close().await;
+        restore(&path, &copy, false, NOW).await.unwrap();
+        let db = open(&path).await;
+        let mut tx = db.write().await.unwrap();
+        let next = "INSERT INTO users (username, created_at) VALUES ('eve', 1) RETURNING id";
+        assert_eq!(tx.maybe(next, vec![]).await.unwrap().unwrap().int(0).unwrap(), 41);
+    }
+
+    #[tokio::test]
+    async fn x7_a_database_that_is_broken_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));
+        filled(&path).await.close().await;
+        backup(&path, &copy).await.unwrap();
+        fs::write(&path, [b'x'; 9000]).unwrap();
+        let kept = restore(&path, &copy, true, NOW).await.unwrap().replaced.unwrap();
+        assert_eq!(kept, folder.path().canonicalize().unwrap().join(KEPT));
+        assert_eq!(fs::read(&kept).unwrap(), [b'x'; 9000]);
+        assert_eq!(files(folder.path()), ["copy", "db", KEPT]);
+        assert!(tables(&open(&path).await).await.contains(&("sessions".to_owned(), 2)));
+    }
+
+    #[test]
+    fn x7_the_log_of_a_broken_database_does_not_become_that_of_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            fs::write(beside(&path, suffix), suffix).unwrap();
+        }
+        let kept = Present { path: &path, lock: None }.keep(NOW).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(beside(&kept, "-wal")).unwrap(), "-wal");
+        assert!(path.exists(), "at every moment there is a database");
+        assert_eq!(files(folder.path()).iter().filter(|name| name.starts_with("db-")).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn x7_who_opened_the_replaced_file_a_moment_before_cannot_write_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("db"), folder.path().join("copy"));
+        filled(&path).await.close().await;
+        backup(&path, &copy).await.unwrap();
+        // A server that starts at this moment has opened the file, and waits for the lock to enter the mode WAL.
+        let present = Present::hold(&path).await.unwrap();
+        let mut late = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(std::time::Duration::ZERO)
+            .connect()
+            .await
+            .unwrap();
+        present.keep(NOW).unwrap();
+        put(&copy, &path).unwrap();
+        present.release().await;
+        let refused = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut late).await.unwrap_err();
+        assert!(refused.to_string().contains("readonly"), "{refused}");
+        assert_eq!(files(folder.path()), ["db", KEPT]);
+    }
 }

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use vestibule_base::config::Config;
 use vestibule_base::security::{Clock, SystemClock};
-use vestibule_base::storage::{Db, Ended, LATEST, Restored, end_all, found, restore, sqlite_path};
+use vestibule_base::storage::{Db, Ended, LATEST, Restored, end_all, restore, schema_version, sqlite_path};
 
 use super::{Common, Failure};
 use crate::{output, secrets};
@@ -59,7 +59,7 @@ async fn in_place(config: &Config, database: &Path, file: &Path, keep: bool) -> 
 
 async fn afterwards(url: &str, keep: bool) -> Result<Restored, Failure> {
     let db = Db::open(url, 2).await?;
-    if found(&db).await?.is_none() {
+    if schema_version(&db).await?.is_none() {
         return Err(Failure::Misused("the database is none of Vestibule: restore it with pg_restore first"));
     }
     db.migrate().await?;
