@@ -19,7 +19,7 @@ use super::readers::{Reader, Readers};
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long it then waits for another process to let go of the file (SQLite). Both waits together end within 5 s.
-const BUSY: Duration = Duration::from_millis(1500);
+pub(super) const BUSY: Duration = Duration::from_millis(1500);
 /// How long a statement may take (PostgreSQL). The server is told so, too, but may be out of reach.
 const STATEMENT: Duration = Duration::from_secs(4);
 const READ_ONLY: &str = "a reading connection changes nothing";
@@ -51,8 +51,8 @@ impl Db {
     /// [`StorageError::Url`] for a URL of another kind, [`StorageError::Unavailable`] if it cannot be reached.
     pub async fn open(url: &str, connections: u32) -> Result<Self, StorageError> {
         let connections = connections.max(1);
-        if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
-            return Self::open_sqlite(Path::new(path), connections).await;
+        if let Some(path) = sqlite_path(url) {
+            return Self::open_sqlite(path, connections).await;
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(StorageError::Url("begins with neither sqlite:// nor postgres://".into()));
@@ -149,6 +149,12 @@ impl Db {
             }
         }
     }
+}
+
+/// The file that `url` names, if it is one of SQLite.
+#[must_use]
+pub fn sqlite_path(url: &str) -> Option<&Path> {
+    url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).map(Path::new)
 }
 
 /// A value of a statement.

@@ -28,6 +28,19 @@ pub(super) async fn run(db: &Db) -> Result<(), StorageError> {
     Ok(())
 }
 
+/// The version that the database has; `None` if it is none of Vestibule.
+///
+/// # Errors
+/// [`StorageError::Unavailable`].
+pub async fn schema_version(db: &Db) -> Result<Option<i64>, StorageError> {
+    match db.read().await?.maybe("SELECT max(version) FROM schema_version", vec![]).await {
+        Ok(row) => row.map_or(Ok(None), |row| row.opt_int(0)),
+        // There is no such table, or not one like ours.
+        Err(StorageError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 async fn lock(tx: &mut Conn) -> Result<(), StorageError> {
     // SQLite's write transactions exclude each other anyway.
     if tx.is_postgres() {

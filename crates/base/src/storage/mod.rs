@@ -7,6 +7,7 @@
 //! the limits of what is sent to them, the session, after these what belongs to user or session, and last the limits of
 //! text messages, of which a network's counts for all its users.
 
+mod backup;
 mod db;
 pub mod emails;
 pub mod limits;
@@ -18,13 +19,16 @@ pub mod outbox;
 pub mod phones;
 pub mod processes;
 mod readers;
+mod restore;
 pub mod sessions;
 pub mod tokens;
 pub mod users;
 
-pub use db::{Conn, Db, Row, Val};
-pub use migrate::LATEST;
+pub use backup::{BackupError, backup};
+pub use db::{Conn, Db, Row, Val, sqlite_path};
+pub use migrate::{LATEST, schema_version};
 pub use readers::{Reader, Readers};
+pub use restore::{Ended, RestoreError, Restored, end_all, restore};
 
 /// Why a statement did not do its work.
 #[derive(Debug, thiserror::Error)]

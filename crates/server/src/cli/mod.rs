@@ -1,7 +1,9 @@
 //! The command line. Each command is a file; all of them say what went wrong in one line and exit with 1.
 
+mod backup;
 mod config;
 mod migrate;
+mod restore;
 mod serve;
 mod users;
 
@@ -10,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, check};
-use vestibule_base::storage::StorageError;
+use vestibule_base::storage::{BackupError, RestoreError, StorageError};
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
@@ -35,6 +37,10 @@ enum Command {
     Config(config::Command),
     /// Bring the database up to this version. `serve` does so too.
     Migrate(Settings),
+    /// Copy a SQLite database, beside a running server.
+    Backup(backup::Command),
+    /// Go back to a backup, and end the sessions and codes that it holds. Stop the server first.
+    Restore(restore::Command),
     /// Create, list and change users.
     #[command(subcommand)]
     Users(users::Command),
@@ -46,6 +52,16 @@ struct Settings {
     /// Configuration file (TOML). Without it: vestibule.toml in the working directory, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// What commands that answer have in common.
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    settings: Settings,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Why a command ended with 1. Its text is the one line that is printed.
@@ -61,6 +77,12 @@ enum Failure {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("{0}")]
+    Misused(&'static str),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
     #[error("{first}{}", more(*others))]
@@ -85,6 +107,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Serve(settings) => blocking(serve::run(settings)),
         Command::Migrate(settings) => blocking(migrate::run(settings)),
+        Command::Backup(command) => blocking(backup::run(command)),
+        Command::Restore(command) => blocking(restore::run(command)),
         Command::Users(command) => blocking(users::run(command)),
     };
     match result {
@@ -108,10 +132,9 @@ impl Settings {
         Ok((source.clone(), Config::load(source)?))
     }
 
-    /// Settings that can be worked with: checked, doubts logged, the data folder and the secret key made where they
-    /// were not given.
-    fn prepare(&self) -> Result<Config, Failure> {
-        let (source, mut config) = self.load()?;
+    /// Settings that were checked; doubts are logged.
+    fn checked(&self) -> Result<Config, Failure> {
+        let (source, config) = self.load()?;
         let findings = check(&config);
         let (errors, doubts): (Vec<_>, Vec<_>) =
             findings.iter().partition(|finding| finding.severity == Severity::Error);
@@ -121,6 +144,12 @@ impl Settings {
         for doubt in doubts {
             tracing::warn!("{}", placed(doubt, &source));
         }
+        Ok(config)
+    }
+
+    /// Settings that can be worked with: checked, and the data folder and the secret key made where they were not given.
+    fn prepare(&self) -> Result<Config, Failure> {
+        let mut config = self.checked()?;
         if config.server.secret_key.is_none() {
             secrets::make_folder(&config.server.data_dir)?;
             config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?.into());

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use vestibule_base::security::random;
 
-use super::{Failure, Settings};
+use super::{Common, Failure};
 use crate::output;
 use vestibule::{NewUser, Password, UserSummary, Users, Vestibule};
 
@@ -31,15 +31,6 @@ pub(super) enum Command {
     Activate(Named),
     /// Delete a user and everything that belongs to the account. Cannot be undone.
     Delete(Named),
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    #[command(flatten)]
-    settings: Settings,
-    /// Answer in JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]

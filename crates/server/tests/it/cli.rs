@@ -17,12 +17,12 @@ pub(crate) fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     vestibule(folder, arguments).output().unwrap()
 }
 
 /// The line that a failed start ends with; that there is one and the status is 1 is checked here.
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("vestibule: ")).collect();

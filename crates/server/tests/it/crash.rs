@@ -21,7 +21,7 @@ use crate::cli::{Server, vestibule};
 /// Kills in a usual run; `VESTIBULE_CRASH_ROUNDS` asks for another number.
 const ROUNDS: usize = 10;
 const WORKERS: usize = 4;
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not a setting of the server")]
 fn rounds() -> usize {
@@ -43,14 +43,14 @@ fn configure(folder: &Path, database: &str) {
 
 /// A client of the server; `None` for an answer says that the server was gone before it had answered.
 #[derive(Clone, Copy)]
-struct Api(SocketAddr);
+pub(crate) struct Api(pub(crate) SocketAddr);
 
 impl Api {
-    fn post(self, path: &str, token: &str, body: &Value) -> Option<(u16, Value)> {
+    pub(crate) fn post(self, path: &str, token: &str, body: &Value) -> Option<(u16, Value)> {
         self.ask(&format!("POST /_allauth/app/v1/{path}"), token, &body.to_string())
     }
 
-    fn get(self, path: &str, token: &str) -> Option<(u16, Value)> {
+    pub(crate) fn get(self, path: &str, token: &str) -> Option<(u16, Value)> {
         self.ask(&format!("GET {path}"), token, "")
     }
 
@@ -203,7 +203,7 @@ impl Account {
 }
 
 #[track_caller]
-fn answered((status, body): (u16, Value), wanted: &[u16]) -> Value {
+pub(crate) fn answered((status, body): (u16, Value), wanted: &[u16]) -> Value {
     assert!(wanted.contains(&status), "{status} {body}");
     body
 }

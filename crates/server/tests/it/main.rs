@@ -1,4 +1,5 @@
 //! The tests of the program, as a process.
 
+mod backup;
 mod cli;
 mod crash;
