@@ -1,5 +1,7 @@
 //! Runs `examples/verify-token` as its guide says: the backends in Python and Node with their packages, a real server, and
 //! tokens that are good and such that are not.
+//!
+//! The guide quotes their code; what it quotes has to stand in them.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 use crate::http::{ask, text};
 use crate::{Outcome, cargo, root, say, target};
 
+const EXAMPLES: &str = "examples/verify-token";
+const GUIDE: &str = "docs/how-to/access-tokens.md";
 /// Seconds that the short-lived tokens last.
 const SHORT: u64 = 3;
 /// What the backends grant on top, as clocks differ, and a second for rounding.
@@ -21,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs all examples whose language and packages are here.
 pub(crate) fn run() -> Outcome {
     let folder = target().join("examples");
-    let code = copy(&root().join("examples/verify-token"), &folder.join("verify-token"))?;
+    guide_quotes()?;
+    let code = copy(&root().join(EXAMPLES), &folder.join("verify-token"))?;
     let python = python(&folder, &code);
     let node = node(&code);
     if python.is_none() && node.is_none() {
@@ -275,13 +280,33 @@ impl Drop for Running {
     }
 }
 
-/// Copies the examples to where their packages may be installed.
+/// Whether the code in the guide is that of the examples.
+fn guide_quotes() -> Outcome {
+    let read = |path: &str| fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"));
+    let guide = read(GUIDE)?;
+    for (language, files) in
+        [("python", &["verify.py"][..]), ("js", &["verify.mjs", "client.mjs"]), ("go", &["main.go"])]
+    {
+        let files = files.iter().map(|file| read(&format!("{EXAMPLES}/{file}")));
+        let code = files.collect::<Result<String, _>>()?;
+        let fence = format!("```{language}\n");
+        let mut quotes = guide.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
+        if let Some(stale) = quotes.find(|quote| !code.contains(*quote)) {
+            return Err(format!("{GUIDE} quotes what is not in the examples:\n{stale}"));
+        }
+    }
+    Ok(())
+}
+
+/// Copies the files of the examples to where their packages may be installed; packages that are there stay there.
 fn copy(from: &Path, to: &Path) -> Result<PathBuf, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", to.display());
     fs::create_dir_all(to).map_err(failed)?;
     for file in fs::read_dir(from).map_err(failed)? {
         let file = file.map_err(failed)?;
-        fs::copy(file.path(), to.join(file.file_name())).map_err(failed)?;
+        if file.path().is_file() {
+            fs::copy(file.path(), to.join(file.file_name())).map_err(failed)?;
+        }
     }
     Ok(to.to_owned())
 }
