@@ -1,6 +1,8 @@
 //! The task runner: `cargo x TASK`. Every task that people or the build machine run is here, in one command.
 
 mod conformance;
+mod examples;
+mod http;
 mod postgres;
 
 use std::ffi::OsString;
@@ -19,8 +21,10 @@ Usage: cargo x TASK [ARGUMENTS]
   deny                     licences, sources and doubles of dependencies, with cargo-deny
   conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
                            other arguments go to the suite)
+  examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
-  check                    what the build machine runs: lint, test, docs --check, deny, conformance
+  check                    what the build machine runs: lint, test, docs --check, deny,
+                           examples, conformance
 ";
 
 /// What a task ends with: nothing, or one line that says what went wrong.
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         "test" => cargo(&["test", "--workspace"], &rest),
         "docs" => docs(rest.iter().any(|argument| argument == "--check")),
         "deny" => deny(),
+        "examples" => examples::run(),
         "conformance" => conformance::run(&rest),
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
@@ -102,6 +107,7 @@ fn check() -> Outcome {
     cargo(&["test", "--workspace"], &[])?;
     docs(true)?;
     deny()?;
+    examples::run()?;
     conformance::run(&[])
 }
 
