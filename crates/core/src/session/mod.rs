@@ -12,7 +12,7 @@ use vestibule_base::storage::{Conn, StorageError};
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
-use crate::visit::{Change, Current, Record, Session, Visit};
+use crate::visit::{Change, Current, Found, Record, Session, Visit};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
@@ -54,15 +54,39 @@ pub async fn present(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Present
         return Ok(Presented::Ended);
     }
     follow(ctx, visit, &row).await;
-    Ok(Presented::Live(match row.user {
-        None => Session::Anonymous { id: row.id },
-        Some(user) => Session::User(Box::new(Current {
-            session_id: row.id,
-            user,
-            email: row.email,
-            records: Record::read_all(&row.records)?,
-        })),
-    }))
+    Ok(Presented::Live(read(row)?))
+}
+
+/// Looks up whom a token of this kind of client stands for, and changes nothing: whoever asks is not its holder.
+/// `None` unless it is the live session of a user.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn inspect(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Option<Box<Current>>> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await?;
+    let Some(row) = row.filter(|row| !row.ended && !is_over(ctx, visit, row)) else { return Ok(None) };
+    Ok(match read(row)? {
+        Session::User(current) => Some(current),
+        Session::Anonymous { .. } | Session::None => None,
+    })
+}
+
+/// A live session as rules see it.
+fn read(row: sessions::Session) -> Outcome<Session> {
+    let Some(user) = row.user else { return Ok(Session::Anonymous { id: row.id }) };
+    Ok(Session::User(Box::new(Current {
+        session_id: row.id,
+        user,
+        email: row.email,
+        records: Record::read_all(&row.records)?,
+        found: Some(Found {
+            email_verified: row.email_verified,
+            phone: row.phone,
+            opened_at: row.created_at,
+            expires_at: row.expires_at,
+        }),
+    })))
 }
 
 /// Whether time, another password or the end of its user has ended a session.
@@ -163,7 +187,7 @@ pub async fn enter(
         Some(id) => id,
         None => sessions::insert(tx, &opening).await?,
     };
-    visit.session = Session::User(Box::new(Current { session_id, user, email, records }));
+    visit.session = Session::User(Box::new(Current { session_id, user, email, records, found: None }));
     visit.change = Change::Issued(token);
     Ok(())
 }

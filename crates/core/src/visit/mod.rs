@@ -67,6 +67,21 @@ pub struct Current {
     pub email: Option<String>,
     /// How this session was authenticated.
     pub records: Vec<Record>,
+    /// What else was found with the session. Nothing after a login in this very request.
+    pub found: Option<Found>,
+}
+
+/// What is found with a session, for those behind us who ask whom it stands for.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Whether the user has proved the primary address.
+    pub email_verified: bool,
+    /// The user's number, if they have proved it.
+    pub phone: Option<String>,
+    /// When the session was opened.
+    pub opened_at: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
 }
 
 impl Session {
