@@ -7,7 +7,7 @@ use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice};
 use vestibule_base::outbound::Outbound;
 use vestibule_base::ratelimit::{self, Subject, Usage};
 use vestibule_base::security::password::HashPool;
-use vestibule_base::security::{Clock, Keyring};
+use vestibule_base::security::{Clock, Keyring, SigningKeys};
 use vestibule_base::storage::{Conn, Db};
 
 use crate::refusal::{Outcome, Refusal};
@@ -22,6 +22,8 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     /// What is derived from the secret key.
     pub keyring: Keyring,
+    /// What signs access and refresh tokens, where applications get such.
+    pub signing: Option<SigningKeys>,
     /// The database.
     pub db: Db,
     /// Mail and text messages.

@@ -39,6 +39,10 @@ pub enum Event {
     PasswordWiped,
     /// Sessions of a user were ended from elsewhere.
     SessionsEnded,
+    /// A refresh token gave the next pair.
+    TokensRefreshed,
+    /// A refresh token came again after it was used: its session has ended.
+    RefreshTokenReused,
     /// An operator let a user in again.
     Activated,
     /// An operator shut a user out.
@@ -69,6 +73,8 @@ impl Event {
             Self::PasswordSet => "password_set",
             Self::PasswordWiped => "password_wiped",
             Self::SessionsEnded => "sessions_ended",
+            Self::TokensRefreshed => "tokens_refreshed",
+            Self::RefreshTokenReused => "refresh_token_reused",
             Self::Activated => "activated",
             Self::Deactivated => "deactivated",
             Self::Deleted => "deleted",

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use vestibule_base::delivery::DeliveryError;
 use vestibule_base::outbound::OutboundError;
 use vestibule_base::security::NoEntropy;
+use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{HashError, PasswordError, Weakness};
 use vestibule_base::storage::StorageError;
 
@@ -61,6 +62,9 @@ pub enum Fault {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Signing(#[from] KeyError),
     /// What the database holds makes no sense.
     #[error("broken state: {0}")]
     Broken(String),

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use vestibule_base::config::{Config, SmtpTls};
 use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, TlsMode, Transport};
 use vestibule_base::outbound::{Outbound, OutboundError};
+use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
-use vestibule_base::security::{Clock, Keyring, SystemClock};
+use vestibule_base::security::{Clock, Keyring, SigningKeys, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, sessions};
 use vestibule_core::Ctx;
 
@@ -38,6 +39,9 @@ pub enum BuildError {
     /// Messages.
     #[error("{0}")]
     Delivery(#[from] DeliveryError),
+    /// The keys that sign tokens.
+    #[error("{0}")]
+    Signing(#[from] KeyError),
     /// Password hashing.
     #[error("passwords.argon2: {0}")]
     Passwords(#[from] PoolError),
@@ -144,6 +148,7 @@ impl Builder {
         let fallbacks: Vec<&str> =
             config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
         let keyring = Keyring::new(secret.expose_secret(), &fallbacks);
+        let signing = SigningKeys::of(&config)?;
         let db = Db::open(config.database_url().expose_secret(), config.database.max_connections).await?;
         db.migrate().await?;
         let delivery = Delivery::new(delivery_settings(&config), keyring.clone())?;
@@ -157,7 +162,7 @@ impl Builder {
         let workers = config.server.hash_workers.map_or(cores, |workers| workers as usize);
         let hashes = HashPool::new(params, workers, config.server.hash_queue as usize)?;
         let outbound = Outbound::new()?;
-        let ctx = Ctx { config, clock: self.clock, keyring, db, delivery, hashes, outbound };
+        let ctx = Ctx { config, clock: self.clock, keyring, signing, db, delivery, hashes, outbound };
         Ok(Vestibule { ctx: Arc::new(ctx) })
     }
 }

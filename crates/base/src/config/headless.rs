@@ -73,10 +73,17 @@ settings! {
         /// allauth: `HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED`.
         pub jwt_stateful_validation_enabled: bool = false,
 
-        /// Whether a refresh gives a new refresh token and uses up the old one.
+        /// Whether a refresh gives a new refresh token and uses up the old one. A used one that comes again ends the
+        /// session: either it or its successor is in the wrong hands.
         ///
         /// allauth: `HEADLESS_JWT_ROTATE_REFRESH_TOKEN`.
         pub jwt_rotate_refresh_token: bool = true,
+
+        /// Seconds in which a used refresh token may come again and gets the same successor: for clients whose answer was
+        /// lost on the way. With 0 it never may.
+        ///
+        /// Danger: for that long, a stolen token works as well as the honest one.
+        pub jwt_refresh_token_grace: i64 = 0,
 
         /// Who issues the tokens (`iss`). Unset: `server.public_url`.
         pub jwt_issuer: Option<String> = None,

@@ -26,6 +26,8 @@ pub enum Purpose {
     Outbox,
     /// Signatures of outgoing webhooks.
     Webhook,
+    /// Refresh tokens kept for an honest retry.
+    RefreshToken,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Self::SessionPassword => b"vestibule/session-password/1",
             Self::Outbox => b"vestibule/outbox/1",
             Self::Webhook => b"vestibule/webhook/1",
+            Self::RefreshToken => b"vestibule/refresh-token/1",
         }
     }
 }
@@ -50,7 +53,8 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Keys([Digest; PURPOSES.len()]);
 
-const PURPOSES: [Purpose; 4] = [Purpose::Code, Purpose::SessionPassword, Purpose::Outbox, Purpose::Webhook];
+const PURPOSES: [Purpose; 5] =
+    [Purpose::Code, Purpose::SessionPassword, Purpose::Outbox, Purpose::Webhook, Purpose::RefreshToken];
 
 impl Keys {
     fn derive(secret: &str) -> Self {
@@ -59,12 +63,13 @@ impl Keys {
     }
 
     fn of(&self, purpose: Purpose) -> &Digest {
-        let [code, session_password, outbox, webhook] = &self.0;
+        let [code, session_password, outbox, webhook, refresh_token] = &self.0;
         match purpose {
             Purpose::Code => code,
             Purpose::SessionPassword => session_password,
             Purpose::Outbox => outbox,
             Purpose::Webhook => webhook,
+            Purpose::RefreshToken => refresh_token,
         }
     }
 }

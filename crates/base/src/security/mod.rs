@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod code;
+pub mod jwt;
 pub mod keyring;
 pub mod password;
 pub mod random;
@@ -9,6 +10,7 @@ pub mod token;
 
 pub use clock::{Clock, Millis, SystemClock, TestClock};
 pub use code::Code;
+pub use jwt::SigningKeys;
 pub use keyring::{Keyring, Purpose};
 pub use random::NoEntropy;
 pub use token::{Digest, Token};

@@ -41,8 +41,22 @@ impl Token {
     /// What to store and to look up.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        sha2::Sha256::digest(self.0.as_bytes()).into()
+        digest(&self.0)
     }
+}
+
+/// What to store of a random text that only its owner knows.
+#[must_use]
+pub fn digest(text: &str) -> Digest {
+    sha2::Sha256::digest(text.as_bytes()).into()
+}
+
+/// A name that nobody can guess or meet twice: 128 random bits in base64url. No secret.
+///
+/// # Errors
+/// [`NoEntropy`] if the system's generator fails.
+pub fn unique_id() -> Result<String, NoEntropy> {
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<16>()?))
 }
 
 impl fmt::Debug for Token {

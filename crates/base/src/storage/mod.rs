@@ -18,6 +18,7 @@ pub mod phones;
 pub mod processes;
 mod readers;
 pub mod sessions;
+pub mod tokens;
 pub mod users;
 
 pub use db::{Conn, Db, Row, Val};

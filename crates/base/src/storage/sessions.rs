@@ -82,6 +82,19 @@ fn read(row: &Row) -> Result<Session, StorageError> {
     })
 }
 
+/// A statement that gives what [`read`] reads.
+macro_rules! select {
+    ($from:literal) => {
+        concat!(
+            "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
+                    u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email,
+                    e.verified, (SELECT p.phone FROM phones p WHERE p.user_id = s.user_id AND p.verified = 1)
+             FROM ",
+            $from
+        )
+    };
+}
+
 /// The session of a token, for clients of one kind. One statement: it is asked at every request.
 ///
 /// # Errors
@@ -91,18 +104,25 @@ pub async fn find(
     token_hash: &Digest,
     client: &str,
 ) -> Result<Option<Session>, StorageError> {
-    let row = conn
-        .maybe(
-            "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
-                    u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email,
-                    e.verified, (SELECT p.phone FROM phones p WHERE p.user_id = s.user_id AND p.verified = 1)
-             FROM sessions s LEFT JOIN users u ON u.id = s.user_id
+    const SQL: &str = select!(
+        "sessions s LEFT JOIN users u ON u.id = s.user_id
              LEFT JOIN emails e ON e.user_id = s.user_id AND e.is_primary = 1
-             WHERE s.token_hash = $1 AND s.client = $2",
-            vals![token_hash, client],
-        )
-        .await?;
-    row.as_ref().map(read).transpose()
+             WHERE s.token_hash = $1 AND s.client = $2"
+    );
+    conn.maybe(SQL, vals![token_hash, client]).await?.as_ref().map(read).transpose()
+}
+
+/// The session that access and refresh tokens name by `sid`.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn find_by_sid(conn: &mut Conn, sid: &str) -> Result<Option<Session>, StorageError> {
+    const SQL: &str = select!(
+        "tokens t JOIN sessions s ON s.id = t.session_id LEFT JOIN users u ON u.id = s.user_id
+             LEFT JOIN emails e ON e.user_id = s.user_id AND e.is_primary = 1
+             WHERE t.sid = $1"
+    );
+    conn.maybe(SQL, vals![sid]).await?.as_ref().map(read).transpose()
 }
 
 /// Opens a session and gives its id.

@@ -12,6 +12,7 @@ use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Problem, Refusal};
 use crate::session;
+use crate::token;
 use crate::visit::Visit;
 
 /// Judges a new password against the validators, the attributes of its account, and the breach service if there is
@@ -204,6 +205,7 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
         sessions::end_of_user(&mut tx, user_id, None).await?;
     } else {
         session::renew(ctx, &mut tx, visit, user).await?;
+        token::grant(ctx, &mut tx, visit).await?;
     }
     forget_under_way(&mut tx, user_id).await?;
     ctx.commit(tx).await?;

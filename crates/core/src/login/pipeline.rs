@@ -15,6 +15,7 @@ use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
 use crate::session;
+use crate::token;
 use crate::visit::{Record, Session, Visit};
 
 /// A step that a login must pass.
@@ -191,7 +192,8 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
         login.state.records.last().map_or("signup", |record| record.method.name()),
     );
     leave_behind(tx, visit, user.id).await?;
-    session::enter(ctx, tx, visit, user, email, login.state.records).await
+    session::enter(ctx, tx, visit, user, email, login.state.records).await?;
+    token::grant(ctx, tx, visit).await
 }
 
 /// Forgets what was under way in the session for anybody else (L2): of a user who enters, only the verification of their

@@ -12,7 +12,7 @@ use vestibule_base::storage::{Conn, StorageError};
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
-use crate::visit::{Change, Current, Found, Record, Session, Visit};
+use crate::visit::{Change, Current, Proved, Record, Session, Visit};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
@@ -43,49 +43,76 @@ pub enum Presented {
 /// [`Refusal::Fault`].
 pub async fn present(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Presented> {
     let mut conn = ctx.db.read().await?;
-    let Some(row) = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await? else {
-        return Ok(Presented::Unknown);
-    };
+    let row = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await?;
     drop(conn);
+    judge(ctx, visit, row).await
+}
+
+/// Looks up the session that access and refresh tokens name by `sid`.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn present_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Presented> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find_by_sid(&mut conn, sid).await?;
+    drop(conn);
+    judge(ctx, visit, row).await
+}
+
+async fn judge(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Presented> {
+    let Some(row) = row else { return Ok(Presented::Unknown) };
     if row.ended || is_over(ctx, visit, &row) {
         delete(ctx, row.id)
             .await
             .unwrap_or_else(|error| tracing::warn!(%error, "an ended session stays for now"));
         return Ok(Presented::Ended);
     }
-    follow(ctx, visit, &row).await;
-    Ok(Presented::Live(read(row)?))
+    let expires_at = follow(ctx, visit, &row).await;
+    Ok(Presented::Live(read(row, expires_at)?))
 }
 
-/// Looks up whom a token of this kind of client stands for, and changes nothing: whoever asks is not its holder.
-/// `None` unless it is the live session of a user.
+/// Whom a token of this kind of client stands for, if its session lives. Changes nothing: whoever asks is not its holder.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn inspect(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Option<Box<Current>>> {
     let mut conn = ctx.db.read().await?;
     let row = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await?;
+    drop(conn);
+    user_of_live(ctx, visit, row)
+}
+
+/// The same for the `sid` of access and refresh tokens.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn inspect_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Option<Box<Current>>> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find_by_sid(&mut conn, sid).await?;
+    drop(conn);
+    user_of_live(ctx, visit, row)
+}
+
+fn user_of_live(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Option<Box<Current>>> {
     let Some(row) = row.filter(|row| !row.ended && !is_over(ctx, visit, row)) else { return Ok(None) };
-    Ok(match read(row)? {
+    let expires_at = row.expires_at;
+    Ok(match read(row, expires_at)? {
         Session::User(current) => Some(current),
         Session::Anonymous { .. } | Session::None => None,
     })
 }
 
 /// A live session as rules see it.
-fn read(row: sessions::Session) -> Outcome<Session> {
+fn read(row: sessions::Session, expires_at: Millis) -> Outcome<Session> {
     let Some(user) = row.user else { return Ok(Session::Anonymous { id: row.id }) };
     Ok(Session::User(Box::new(Current {
         session_id: row.id,
+        since: row.created_at,
+        expires_at,
         user,
         email: row.email,
         records: Record::read_all(&row.records)?,
-        found: Some(Found {
-            email_verified: row.email_verified,
-            phone: row.phone,
-            opened_at: row.created_at,
-            expires_at: row.expires_at,
-        }),
+        proved: Proved { email: row.email_verified, phone: row.phone },
     })))
 }
 
@@ -102,21 +129,24 @@ fn idle_timeout(ctx: &Ctx) -> Option<Millis> {
     ctx.config.session.idle_timeout.map(|seconds| seconds.saturating_mul(SECOND))
 }
 
-/// Notes that the holder was seen, where the settings ask for it, and not at every request.
-async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) {
+/// Notes that the holder was seen, where the settings ask for it, and not at every request. Gives when the session ends
+/// by itself.
+async fn follow(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> Millis {
     let prolongs = ctx.config.session.save_every_request;
     let idle = idle_timeout(ctx);
     let seldom = idle.map_or(SEEN_EVERY, |idle| SEEN_EVERY.min(idle / 10));
     let follows = prolongs || idle.is_some() || ctx.config.usersessions.track_activity;
     if !follows || visit.now.saturating_sub(row.last_seen_at) < seldom {
-        return;
+        return row.expires_at;
     }
     let expires_at = if prolongs && row.user.is_some() { lifetime(ctx, visit.now) } else { row.expires_at };
     let seen = Seen { ip: &visit.ip, user_agent: &visit.user_agent, now: visit.now, expires_at };
     // Whoever only looks must not fail because nothing can be written.
     if let Err(error) = touch(ctx, row.id, &seen).await {
         tracing::warn!(%error, "activity could not be noted");
+        return row.expires_at;
     }
+    expires_at
 }
 
 async fn touch(ctx: &Ctx, id: i64, seen: &Seen<'_>) -> Result<(), StorageError> {
@@ -187,7 +217,11 @@ pub async fn enter(
         Some(id) => id,
         None => sessions::insert(tx, &opening).await?,
     };
-    visit.session = Session::User(Box::new(Current { session_id, user, email, records, found: None }));
+    let (since, expires_at) = (opening.now, opening.expires_at);
+    // What is proved is looked up with the next request: nothing in this one asks for it.
+    let proved = Proved::default();
+    visit.session =
+        Session::User(Box::new(Current { session_id, since, expires_at, user, email, records, proved }));
     visit.change = Change::Issued(token);
     Ok(())
 }

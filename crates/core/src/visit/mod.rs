@@ -19,6 +19,8 @@ pub struct Visit {
     pub session: Session,
     /// What became of the session.
     pub change: Change,
+    /// Access and refresh tokens, to be handed to whoever has just entered.
+    pub granted: Option<Granted>,
     /// The client's address.
     pub ip: String,
     /// The client's network, by which limits count.
@@ -27,6 +29,21 @@ pub struct Visit {
     pub user_agent: String,
     /// When the request came.
     pub now: Millis,
+}
+
+/// An access token, and the refresh token that gives the next. Prints as dots.
+#[derive(Clone)]
+pub struct Granted {
+    /// Shown at every request, for minutes.
+    pub access: String,
+    /// Shown for a new pair, once; `None` if the one that was shown stays good.
+    pub refresh: Option<String>,
+}
+
+impl std::fmt::Debug for Granted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Granted(…)")
+    }
 }
 
 /// What became of a session during a request.
@@ -61,27 +78,27 @@ pub enum Session {
 pub struct Current {
     /// The session's row.
     pub session_id: i64,
+    /// When the session was opened.
+    pub since: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
     /// The user.
     pub user: User,
     /// The user's primary address.
     pub email: Option<String>,
     /// How this session was authenticated.
     pub records: Vec<Record>,
-    /// What else was found with the session. Nothing after a login in this very request.
-    pub found: Option<Found>,
+    /// What the user had proved to own when the session was looked up.
+    pub proved: Proved,
 }
 
-/// What is found with a session, for those behind us who ask whom it stands for.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// Whether the user has proved the primary address.
-    pub email_verified: bool,
-    /// The user's number, if they have proved it.
+/// What of a user's is proved to be theirs, for those behind us who ask.
+#[derive(Debug, Clone, Default)]
+pub struct Proved {
+    /// Whether the primary address is.
+    pub email: bool,
+    /// The number that is.
     pub phone: Option<String>,
-    /// When the session was opened.
-    pub opened_at: Millis,
-    /// When it ends by itself.
-    pub expires_at: Millis,
 }
 
 impl Session {

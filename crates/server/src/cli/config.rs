@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use vestibule_base::config::{Severity, check, default_toml, reference_markdown};
+use vestibule_base::security::SigningKeys;
 
 use super::{Failure, Settings, placed};
 use crate::output;
@@ -36,7 +37,16 @@ fn report(settings: &Settings) -> Result<(), Failure> {
         };
         output::line(format_args!("{word}: {}", placed(finding, &source)));
     }
-    match findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
+    let mut errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    // A secret that is kept in the data folder is not looked up here.
+    if errors == 0
+        && config.headless.jwt_private_key.is_some()
+        && let Err(error) = SigningKeys::of(&config)
+    {
+        output::line(format_args!("error: {error}"));
+        errors += 1;
+    }
+    match errors {
         0 => {
             output::line("The configuration is good.");
             Ok(())

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use vestibule_core::login::flows;
+use vestibule_core::visit::Granted;
 use vestibule_core::{Ctx, Outcome, Refusal, Visit};
 
 use super::envelope::{self, Envelope, Meta, Wrong};
@@ -18,6 +19,15 @@ pub(super) enum Answer {
     Written(Bytes),
     /// An envelope.
     Envelope { status: StatusCode, data: Option<Box<RawValue>>, meta: Meta<'static> },
+}
+
+/// What an app takes home.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Handed<'a> {
+    /// Its new session token.
+    pub(super) session_token: Option<&'a str>,
+    /// Its access and refresh token.
+    pub(super) granted: Option<&'a Granted>,
 }
 
 impl Answer {
@@ -45,12 +55,17 @@ impl Answer {
         Self::envelope(StatusCode::OK, view::current(current, None::<()>), meta)
     }
 
-    /// The answer in bytes; an app finds its new session token in `meta`.
-    pub(super) fn into_response(self, token: Option<&str>) -> Response<Body> {
+    /// The answer in bytes; an app finds in `meta` what it is handed.
+    pub(super) fn into_response(self, handed: Handed<'_>) -> Response<Body> {
         match self {
             Self::Written(bytes) => envelope::json(StatusCode::OK, bytes),
             Self::Envelope { status, data, meta } => {
-                let meta = Meta { session_token: token, ..meta };
+                let meta = Meta {
+                    session_token: handed.session_token,
+                    access_token: handed.granted.map(|granted| granted.access.as_str()),
+                    refresh_token: handed.granted.and_then(|granted| granted.refresh.as_deref()),
+                    ..meta
+                };
                 let meta = (meta != Meta::default()).then_some(meta);
                 write(status, &Envelope { status: status.as_u16(), data: data.as_deref(), meta, errors: &[] })
             }
@@ -78,7 +93,7 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
         Refusal::Fault(fault) => Err(Refusal::Fault(fault)),
     };
     match answer {
-        Ok(answer) => answer.into_response(None),
+        Ok(answer) => answer.into_response(Handed::default()),
         Err(refusal) => fault(&refusal),
     }
 }

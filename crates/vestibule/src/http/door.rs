@@ -10,10 +10,11 @@ use tracing::Instrument;
 use vestibule_base::config::{Action, ClientKind};
 use vestibule_base::security::Token;
 use vestibule_core::session::{self, Presented};
+use vestibule_core::token;
 use vestibule_core::visit::{Change, Session};
 use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Handed};
 use super::cookies::{self, Cookies};
 use super::csrf::{Csrf, Held};
 use super::envelope::{Wrong, bare};
@@ -179,7 +180,7 @@ impl Door {
                 // The token changes whenever somebody enters, so that one from before is worthless (S4).
                 let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
                 let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
-                let response = answer.into_response(door.token_for_app(&call.visit.change));
+                let response = answer.into_response(door.handed(&call.visit));
                 door.leave(response, csrf, &call.visit.change)
             }
             Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
@@ -192,6 +193,7 @@ impl Door {
         if matches!(call.visit.change, Change::Issued(_)) {
             call.visit.change = Change::Kept;
             call.visit.session = Session::None;
+            call.visit.granted = None;
         }
         let response = answer::refuse(&self.ctx, &call.visit, refusal).await;
         self.leave(response, held.and_then(Held::to_set), &call.visit.change)
@@ -199,34 +201,58 @@ impl Door {
 
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
     async fn present(&self, call: &mut Call) -> Outcome<()> {
-        let session = &self.ctx.config.session;
-        let carried = request::session_token(&self.ctx, self.client, &call.headers);
-        let Some(carried) = carried else { return Ok(()) };
-        let token = Token::parse(&carried);
-        let presented = match &token {
-            Some(token) => session::present(&self.ctx, &call.visit, token).await?,
-            None => Presented::Unknown,
+        match self.client {
+            ClientKind::App => self.present_app(call).await,
+            ClientKind::Browser => self.present_browser(call).await,
+        }
+    }
+
+    /// By its session token, or else by an access token.
+    async fn present_app(&self, call: &mut Call) -> Outcome<()> {
+        let presented = match request::session_token(&call.headers) {
+            Some(token) => match Token::parse(token) {
+                Some(token) => session::present(&self.ctx, &call.visit, &token).await?,
+                None => Presented::Unknown,
+            },
+            None => {
+                let Some(access) = request::access_token(&self.ctx, &call.headers) else { return Ok(()) };
+                let presented = token::present(&self.ctx, &call.visit, access).await?;
+                presented.unwrap_or(Presented::Ended)
+            }
         };
-        match (presented, self.client, token) {
-            (Presented::Live(live), ClientKind::Browser, Some(token)) if session.save_every_request => {
-                // The cookie lives as long as the session, which was prolonged.
-                call.visit.session = live;
-                call.visit.change = Change::Issued(token);
-            }
-            (Presented::Live(live), ..) => call.visit.session = live,
-            (Presented::Unknown, ClientKind::App, _) => return Err(Refusal::Gone),
-            (Presented::Ended, ClientKind::App, _) => {}
-            (Presented::Unknown | Presented::Ended, ClientKind::Browser, _) => {
-                call.visit.change = Change::Ended
-            }
+        match presented {
+            Presented::Live(live) => call.visit.session = live,
+            Presented::Ended => {}
+            Presented::Unknown => return Err(Refusal::Gone),
         }
         Ok(())
     }
 
-    fn token_for_app<'a>(&self, change: &'a Change) -> Option<&'a str> {
-        match (self.client, change) {
-            (ClientKind::App, Change::Issued(token)) => Some(token.expose()),
-            _ => None,
+    async fn present_browser(&self, call: &mut Call) -> Outcome<()> {
+        let Some(carried) = request::session_cookie(&self.ctx, &call.headers) else { return Ok(()) };
+        let presented = match Token::parse(&carried) {
+            Some(token) => (session::present(&self.ctx, &call.visit, &token).await?, Some(token)),
+            None => (Presented::Unknown, None),
+        };
+        match presented {
+            (Presented::Live(live), token) => {
+                call.visit.session = live;
+                if let Some(token) = token.filter(|_| self.ctx.config.session.save_every_request) {
+                    // The cookie lives as long as the session, which was prolonged.
+                    call.visit.change = Change::Issued(token);
+                }
+            }
+            (Presented::Unknown | Presented::Ended, _) => call.visit.change = Change::Ended,
+        }
+        Ok(())
+    }
+
+    fn handed<'a>(&self, visit: &'a Visit) -> Handed<'a> {
+        match (self.client, &visit.change) {
+            (ClientKind::App, Change::Issued(token)) => {
+                Handed { session_token: Some(token.expose()), granted: visit.granted.as_ref() }
+            }
+            _ => Handed::default(),
         }
     }
 

@@ -27,6 +27,10 @@ pub(super) struct Meta<'a> {
     pub(super) is_authenticating: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<&'a str>,
 }
 
 /// A [`Problem`] as it is written.

@@ -14,9 +14,9 @@ use vestibule_base::config::{ClientKind, Config};
 use vestibule_base::security::Token;
 use vestibule_core::session::{self, Presented};
 use vestibule_core::visit::{Current, Session};
-use vestibule_core::{Ctx, Outcome, Visit};
+use vestibule_core::{Ctx, Outcome, Visit, token};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Handed};
 use super::envelope::bare;
 use super::request::{self, PATIENCE};
 use super::threshold::Threshold;
@@ -71,24 +71,32 @@ impl Gate {
             (Some(caller), _) => admitted(&caller),
             (None, Some(login)) if asks_for_login(parts.uri.query()) => login.redirect(&parts.headers),
             (None, _) => match Answer::authentication(&self.ctx, &visit).await {
-                Ok(answer) => answer.into_response(None),
+                Ok(answer) => answer.into_response(Handed::default()),
                 Err(refusal) => answer::refuse(&self.ctx, &visit, refusal).await,
             },
         }
     }
 
-    /// Whoever the first credential stands for that stands for a user. One statement, unless the first one does not.
+    /// Whom the first credential stands for that stands for a user. One statement, unless the first one does not.
     async fn caller(&self, visit: &mut Visit, headers: &HeaderMap) -> Outcome<Option<Box<Current>>> {
-        for client in [ClientKind::App, ClientKind::Browser] {
-            if !self.ctx.config.headless.clients.contains(&client) {
-                continue;
-            }
-            visit.client = client;
-            let carried = request::session_token(&self.ctx, client, headers);
-            if let Some(token) = carried.and_then(|carried| Token::parse(&carried))
-                && let Some(caller) = user(session::present(&self.ctx, visit, &token).await?)
+        let (ctx, clients) = (&self.ctx, &self.ctx.config.headless.clients);
+        if clients.contains(&ClientKind::App) {
+            visit.client = ClientKind::App;
+            if let Some(token) = request::session_token(headers).and_then(Token::parse)
+                && let Some(caller) = user(session::present(ctx, visit, &token).await?)
             {
                 return Ok(Some(caller));
+            }
+            if let Some(token) = request::access_token(ctx, headers)
+                && let Some(caller) = token::present(ctx, visit, token).await?.and_then(user)
+            {
+                return Ok(Some(caller));
+            }
+        }
+        if clients.contains(&ClientKind::Browser) {
+            visit.client = ClientKind::Browser;
+            if let Some(token) = request::session_cookie(ctx, headers).as_deref().and_then(Token::parse) {
+                return Ok(user(session::present(ctx, visit, &token).await?));
             }
         }
         Ok(None)
@@ -107,17 +115,15 @@ fn admitted(caller: &Current) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(USER_ID, HeaderValue::from(caller.user.id));
-    let found = caller.found.as_ref();
     if let Some(email) = caller.email.as_deref().and_then(value) {
-        let verified = found.is_some_and(|found| found.email_verified);
         headers.insert(USER_EMAIL, email);
-        headers
-            .insert(USER_EMAIL_VERIFIED, HeaderValue::from_static(if verified { "true" } else { "false" }));
+        let verified = if caller.proved.email { "true" } else { "false" };
+        headers.insert(USER_EMAIL_VERIFIED, HeaderValue::from_static(verified));
     }
     if let Some(username) = caller.user.username.as_deref().and_then(value) {
         headers.insert(USER_USERNAME, username);
     }
-    if let Some(phone) = found.and_then(|found| found.phone.as_deref()).and_then(value) {
+    if let Some(phone) = caller.proved.phone.as_deref().and_then(value) {
         headers.insert(USER_PHONE, phone);
     }
     let mut methods: Vec<&str> = Vec::new();
@@ -126,7 +132,8 @@ fn admitted(caller: &Current) -> Response<Body> {
             methods.push(record.method.name());
         }
     }
-    if let Some(methods) = Some(methods.join(",")).filter(|list| !list.is_empty()).as_deref().and_then(value)
+    if !methods.is_empty()
+        && let Some(methods) = value(&methods.join(","))
     {
         headers.insert(AUTH_METHODS, methods);
     }

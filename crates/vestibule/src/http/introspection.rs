@@ -16,7 +16,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use vestibule_base::config::{ClientKind, Config};
 use vestibule_base::security::clock::SECOND;
-use vestibule_base::security::{Millis, Token, same};
+use vestibule_base::security::{Token, same};
+use vestibule_core::token::{self, Claims};
 use vestibule_core::visit::Current;
 use vestibule_core::{Ctx, Outcome, Visit, session};
 
@@ -79,15 +80,24 @@ impl Desk {
         }
     }
 
-    async fn inspect(&self, visit: &Visit, token: &str) -> Outcome<Vec<u8>> {
-        let config = &self.ctx.config;
-        let token = Token::parse(token).filter(|_| config.headless.clients.contains(&ClientKind::App));
-        let current = match &token {
-            Some(token) => session::inspect(&self.ctx, visit, token).await?,
-            None => None,
-        };
-        let told = current.as_deref().map_or(INACTIVE, |current| Told::of_session(config, current));
-        Ok(serde_json::to_vec(&told)?)
+    async fn inspect(&self, visit: &Visit, presented: &str) -> Outcome<Vec<u8>> {
+        let ctx = &self.ctx;
+        if !ctx.config.headless.clients.contains(&ClientKind::App) {
+            return Ok(serde_json::to_vec(&INACTIVE)?);
+        }
+        // The two kinds look different: only one has dots.
+        Ok(match Token::parse(presented) {
+            Some(session_token) => {
+                let current = session::inspect(ctx, visit, &session_token).await?;
+                serde_json::to_vec(&current.as_deref().map_or(INACTIVE, |it| Told::of_session(ctx, it)))?
+            }
+            None => {
+                let found = token::inspect(ctx, visit, presented).await?;
+                serde_json::to_vec(
+                    &found.as_ref().map_or(INACTIVE, |(claims, it)| Told::of_access(ctx, claims, it)),
+                )?
+            }
+        })
     }
 }
 
@@ -95,52 +105,66 @@ impl Desk {
 #[derive(Serialize)]
 struct Told<'a> {
     active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<String>,
+    #[serde(flatten)]
+    token: Option<About<'a>>,
+}
+
+/// A token that is good.
+#[derive(Serialize)]
+struct About<'a> {
+    sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
+    token_type: &'static str,
+    iat: i64,
+    exp: i64,
+    iss: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token_type: Option<&'static str>,
+    aud: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<&'a str>,
+    jti: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    iat: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<i64>,
+    sid: Option<&'a str>,
 }
 
-const INACTIVE: Told<'static> = Told {
-    active: false,
-    sub: None,
-    username: None,
-    email: None,
-    email_verified: None,
-    token_type: None,
-    iss: None,
-    iat: None,
-    exp: None,
-};
+const INACTIVE: Told<'static> = Told { active: false, token: None };
 
 impl<'a> Told<'a> {
-    /// Of a session token.
-    fn of_session(config: &'a Config, current: &'a Current) -> Self {
-        let found = current.found.as_ref();
+    fn of_session(ctx: &'a Ctx, current: &'a Current) -> Self {
+        let config = &ctx.config;
         let email = current.email.as_deref();
-        Self {
-            active: true,
-            sub: Some(current.user.id.to_string()),
+        let token = About {
+            sub: current.user.id.to_string(),
             username: current.user.username.as_deref(),
             email,
-            email_verified: email.and(found).map(|found| found.email_verified),
-            token_type: Some("session"),
-            iss: Some(config.headless.jwt_issuer.as_deref().unwrap_or(&config.server.public_url)),
-            iat: found.map(|found| seconds(found.opened_at)),
-            exp: found.map(|found| seconds(found.expires_at)),
-        }
+            email_verified: email.map(|_| current.proved.email),
+            token_type: "session",
+            iat: current.since.div_euclid(SECOND),
+            exp: current.expires_at.div_euclid(SECOND),
+            iss: config.headless.jwt_issuer.as_deref().unwrap_or(&config.server.public_url),
+            aud: None,
+            jti: None,
+            sid: None,
+        };
+        Self { active: true, token: Some(token) }
+    }
+
+    fn of_access(ctx: &'a Ctx, claims: &'a Claims, current: &'a Current) -> Self {
+        let token = Self::of_session(ctx, current).token.map(|token| About {
+            token_type: "Bearer",
+            iat: claims.iat,
+            exp: claims.exp,
+            iss: &claims.iss,
+            aud: Some(&claims.aud),
+            jti: Some(&claims.jti),
+            sid: Some(&claims.sid),
+            ..token
+        });
+        Self { active: true, token }
     }
 }
 
@@ -233,10 +257,6 @@ impl Clients {
 
 fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
-}
-
-fn seconds(at: Millis) -> i64 {
-    at.div_euclid(SECOND)
 }
 
 fn invalid_request() -> Response<Body> {

@@ -17,6 +17,7 @@ mod health;
 mod input;
 mod introspection;
 mod json;
+mod jwks;
 mod login;
 mod password;
 mod phones;
@@ -27,6 +28,7 @@ mod sessions;
 mod signup;
 mod spec;
 mod threshold;
+mod tokens;
 mod verify;
 mod view;
 
@@ -46,6 +48,9 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
     let mut others = Router::new().merge(health::routes(Arc::clone(&ctx)));
     if ctx.config.headless.serve_specification {
         others = others.merge(spec::routes(&ctx.config.headless.path_prefix));
+    }
+    if let Some(keys) = &ctx.signing {
+        others = others.merge(jwks::routes(keys));
     }
     if ctx.config.email.is_development() {
         others = others.merge(dev_mail::routes(&ctx));
@@ -101,6 +106,9 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
     routes.at("/account/authenticators", &[("GET", authenticators::get)]);
     routes.at("/account/providers", &[("GET", providers::get)]);
     routes.at("/account/password/change", &[("POST", password::change)]);
+    if client == ClientKind::App {
+        routes.at("/tokens/refresh", &[("POST", tokens::refresh)]);
+    }
     routes.router
 }
 

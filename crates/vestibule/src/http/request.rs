@@ -26,15 +26,22 @@ pub(super) async fn body(body: Body, limit: usize) -> Option<Bytes> {
     Some(body.ok()?.ok()?.to_bytes())
 }
 
-/// The session token that a client of this kind carries, as it came.
-pub(super) fn session_token(ctx: &Ctx, client: ClientKind, headers: &HeaderMap) -> Option<String> {
-    let carried = match client {
-        ClientKind::App => {
-            headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?").to_owned())
-        }
-        ClientKind::Browser => cookies::find(headers, &ctx.config.session.cookie_name),
-    };
-    carried.filter(|carried| !carried.is_empty())
+/// The session token of an app, as it came.
+pub(super) fn session_token(headers: &HeaderMap) -> Option<&str> {
+    let token = headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?"));
+    token.filter(|token| !token.is_empty())
+}
+
+/// The access token of an app (RFC 6750, 2.1), as it came.
+pub(super) fn access_token<'a>(ctx: &Ctx, headers: &'a HeaderMap) -> Option<&'a str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let ours = &ctx.config.headless.jwt_authorization_header_scheme;
+    scheme.eq_ignore_ascii_case(ours).then(|| token.trim())
+}
+
+/// The session token of a browser, as it came.
+pub(super) fn session_cookie(ctx: &Ctx, headers: &HeaderMap) -> Option<String> {
+    cookies::find(headers, &ctx.config.session.cookie_name).filter(|token| !token.is_empty())
 }
 
 /// What rules see of a request, before anybody looked for its session.
@@ -50,6 +57,7 @@ pub(super) fn visit(
         client,
         session: Session::None,
         change: Change::Kept,
+        granted: None,
         ip: address.to_string(),
         network: threshold.network(address),
         user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),

@@ -33,7 +33,7 @@ pub(super) struct Threshold {
     hosts: Vec<String>,
     /// Asked by machines of the operator's that may know our address only: nothing in their answers depends on the
     /// host that was asked for.
-    internal: [String; 2],
+    internal: [String; 3],
     addresses: Addresses,
     cors: Cors,
     warned: AtomicBool,
@@ -52,7 +52,11 @@ impl Threshold {
         };
         let prefix = config.headless.path_prefix.trim_end_matches('/');
         Self {
-            internal: ["forward-auth", "introspect"].map(|name| format!("{prefix}/{name}")),
+            internal: [
+                format!("{prefix}/forward-auth"),
+                format!("{prefix}/introspect"),
+                "/.well-known/jwks.json".to_owned(),
+            ],
             hosts: hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             addresses: Addresses::new(config),
             cors: Cors::new(config),

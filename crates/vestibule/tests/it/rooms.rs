@@ -24,12 +24,14 @@ const CORE: Rooms = &[
     ("event", &["refusal", "visit"]),
     ("context", &["refusal", "visit", "event"]),
     ("session", &["refusal", "visit", "event", "context"]),
-    ("account", &["refusal", "visit", "event", "context", "session"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "account"]),
+    ("token", &["refusal", "visit", "event", "context", "session"]),
+    ("account", &["refusal", "visit", "event", "context", "session", "token"]),
+    ("login", &["refusal", "visit", "event", "context", "session", "token", "account"]),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.
-const SHARED_BY_GROUPS: &[&str] = &["address", "answer", "door", "envelope", "input", "json", "view"];
+const SHARED_BY_GROUPS: &[&str] =
+    &["address", "answer", "door", "envelope", "input", "json", "request", "threshold", "view"];
 /// What takes part in every request; uses no group.
 const AROUND_GROUPS: &[&str] = &[
     "address",
@@ -41,6 +43,7 @@ const AROUND_GROUPS: &[&str] = &[
     "envelope",
     "input",
     "json",
+    "request",
     "threshold",
     "view",
 ];

@@ -6,6 +6,8 @@ use super::super::{Config, TokenStrategy};
 use super::Report;
 
 const LEAST_BYTES: usize = 32;
+/// Seconds. An honest retry comes sooner.
+const LONGEST_GRACE: i64 = 300;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     secret_key(config, report);
@@ -97,6 +99,10 @@ fn tokens(config: &Config, report: &mut Report) {
         if seconds <= 0 {
             report.error(setting, "write a number of seconds above 0");
         }
+    }
+    if !(0..=LONGEST_GRACE).contains(&headless.jwt_refresh_token_grace) {
+        let reason = format!("write a number of seconds from 0 to {LONGEST_GRACE}");
+        report.error("headless.jwt_refresh_token_grace", reason);
     }
     if headless.jwt_access_token_expires_in > 3600 && !headless.jwt_stateful_validation_enabled {
         report.warn(

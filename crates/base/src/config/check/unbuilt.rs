@@ -1,11 +1,10 @@
 //! Settings that are read already, of parts that this version does not have yet. Whoever relies on one must know.
 
-use super::super::{Config, TokenStrategy};
+use super::super::Config;
 use super::Report;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     let unbuilt = [
-        ("headless.token_strategy", config.headless.token_strategy == TokenStrategy::Jwt),
         ("socialaccount.apps", !config.socialaccount.apps.is_empty()),
         ("mfa.passkey_login_enabled", config.mfa.passkey_login_enabled),
         ("mfa.passkey_signup_enabled", config.mfa.passkey_signup_enabled),
@@ -24,9 +23,5 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_said_to_have_none() {
         expect("mfa.trust_enabled = true", "mfa.trust_enabled");
-        expect(
-            "headless.token_strategy = 'jwt'\nheadless.jwt_algorithm = 'HS256'",
-            "headless.token_strategy",
-        );
     }
 }
