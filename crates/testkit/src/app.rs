@@ -60,10 +60,7 @@ impl TestApp {
     /// If it does not start.
     pub async fn start(backend: Backend, settings: &str) -> Self {
         let database = Arc::new(TestDatabase::create(backend).await);
-        let mut all = parse(SETTINGS);
-        merge(&mut all, parse(settings));
-        merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
-        let config = Config::from_toml(&all.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        let config = configured(&database, settings);
         Self::on(database, config, Arc::new(TestClock::at(START))).await
     }
 
@@ -74,6 +71,15 @@ impl TestApp {
     /// If it does not start.
     pub async fn second(&self) -> Self {
         Self::on(Arc::clone(&self.database), (*self.config).clone(), Arc::clone(&self.clock)).await
+    }
+
+    /// The same under other settings: after a change of the configuration.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn second_with(&self, settings: &str) -> Self {
+        let config = configured(&self.database, settings);
+        Self::on(Arc::clone(&self.database), config, Arc::clone(&self.clock)).await
     }
 
     async fn on(database: Arc<TestDatabase>, config: Config, clock: Arc<TestClock>) -> Self {
@@ -147,6 +153,13 @@ fn keeps_the_contract(prefix: &str, method: &Method, path: &str, reply: &Reply) 
     let path = format!("/_allauth{path}");
     let checked = CONTRACT.check(method.as_str(), &path, reply.status, &reply.json);
     assert!(checked.is_ok(), "{}\nin {reply}", checked.err().unwrap_or_default());
+}
+
+fn configured(database: &TestDatabase, settings: &str) -> Config {
+    let mut all = parse(SETTINGS);
+    merge(&mut all, parse(settings));
+    merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
+    Config::from_toml(&all.to_string()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn parse(settings: &str) -> toml::Table {

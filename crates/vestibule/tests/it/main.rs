@@ -17,4 +17,5 @@ mod races;
 mod rooms;
 mod sessions;
 mod stages;
+mod tokens;
 mod wire;
