@@ -26,7 +26,7 @@ pub struct Subject<'a> {
 }
 
 /// Hits that were counted, to be taken back where they turn out not to count.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Usage(Vec<(Per, Digest, Millis)>);
 
 /// Counts one hit for each rate of an action, in order. `None`: one of them is used up, and the action is refused.

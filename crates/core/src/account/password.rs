@@ -2,6 +2,7 @@
 
 use vestibule_base::config::{Action, Validator as Configured};
 use vestibule_base::delivery::MailKind;
+use vestibule_base::ratelimit::{self, Usage};
 use vestibule_base::security::password::{
     self as hashing, MIN_LENGTH_WITHOUT_VALIDATORS, Password, PasswordHash, Validator,
 };
@@ -74,57 +75,81 @@ async fn breached(ctx: &Ctx, password: &Password) -> Outcome<bool> {
     Ok(hashing::appears(&body, &suffix, 1))
 }
 
-/// What came of a password that somebody gave for an account.
-#[derive(Debug)]
+/// What came of a password that somebody gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// It is the right one. If its hash was out of date: a new one.
-    Right(Option<PasswordHash>),
+    /// It is the right one.
+    Right,
     /// It is not.
     Wrong,
     /// Too many were tried: the right one would not do either.
     Exhausted,
 }
 
-/// Checks a password, counting failures by network and account (P1, P2). `candidates` are the accounts that were
-/// named: usually one (failures count for the first), none for an unknown name; `key` names the account where there is
-/// none. Costs one hash at least.
+/// Checks the password of a user, counting failures by network and account (P1, P2).
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub async fn check(
+pub async fn check(ctx: &Ctx, visit: &Visit, password: &Password, user: &User) -> Outcome<Check> {
+    let candidates = std::slice::from_ref(user);
+    let mut tx = ctx.db.write().await?;
+    let usage = count(ctx, &mut tx, visit, candidates, "").await?;
+    tx.commit().await?;
+    let Some(usage) = usage else { return Ok(Check::Exhausted) };
+    if find(ctx, visit, password, candidates).await?.is_none() {
+        return Ok(Check::Wrong);
+    }
+    let mut tx = ctx.db.write().await?;
+    ratelimit::forgive(&mut tx, usage).await?;
+    tx.commit().await?;
+    Ok(Check::Right)
+}
+
+/// Counts a try as a failure before it is known to be one, so that no number of tries at once is more than allowed: to be
+/// forgiven if the password turns out right. `None` if too many have failed. `candidates` are the accounts that were
+/// named (failures count for the first); `key` names the account where there is none.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn count(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    candidates: &[User],
+    key: &str,
+) -> Outcome<Option<Usage>> {
+    let key = candidates.first().map_or_else(|| key.to_owned(), |user| format!("user:{}", user.id));
+    ctx.try_limit(tx, visit, Action::LoginFailed, Some(&key)).await
+}
+
+/// The candidate whose password this is. Costs one hash at least.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn find<'a>(
     ctx: &Ctx,
     visit: &Visit,
     password: &Password,
-    candidates: &[User],
-    key: &str,
-) -> Outcome<(Check, Option<User>)> {
-    let key = candidates.first().map_or_else(|| key.to_owned(), |user| format!("user:{}", user.id));
-    let mut tx = ctx.db.write().await?;
-    let usage = ctx.try_limit(&mut tx, visit, Action::LoginFailed, Some(&key)).await?;
-    tx.commit().await?;
-    let Some(usage) = usage else { return Ok((Check::Exhausted, None)) };
-    let mut found = None;
+    candidates: &'a [User],
+) -> Outcome<Option<&'a User>> {
     if candidates.is_empty() {
         ctx.hashes.verify(password, None).await?;
     }
     for user in candidates {
         if ctx.hashes.verify(password, user.password.as_ref()).await? {
-            found = Some(user.clone());
-            break;
+            return Ok(Some(user));
         }
     }
-    let Some(user) = found else {
-        Event::LoginFailed.log(visit, candidates.first().map(|user| user.id), "password");
-        return Ok((Check::Wrong, None));
-    };
-    let mut tx = ctx.db.write().await?;
-    vestibule_base::ratelimit::forgive(&mut tx, usage).await?;
-    tx.commit().await?;
+    Event::LoginFailed.log(visit, candidates.first().map(|user| user.id), "password");
+    Ok(None)
+}
+
+/// A new hash of the right password of a user, if the one that is stored is out of date.
+pub async fn rehash(ctx: &Ctx, password: &Password, user: &User) -> Option<PasswordHash> {
     let outdated =
         user.password.as_ref().is_some_and(|hash| hashing::needs_rehash(hash, ctx.hashes.params()));
-    // When the hashers are busy, the upgrade can wait for the next login.
-    let fresh = if outdated { ctx.hashes.hash(password).await.ok() } else { None };
-    Ok((Check::Right(fresh), Some(user)))
+    // When the hashers are busy, it can wait for the next login.
+    if outdated { ctx.hashes.hash(password).await.ok() } else { None }
 }
 
 /// Stores the same password hashed anew; the sessions opened under it stay. `false` if it was changed or hashed anew
@@ -178,8 +203,8 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
         let Some(given) = &change.current else {
             return Err(Problem::required().on("current_password").into());
         };
-        match check(ctx, visit, given, std::slice::from_ref(&current.user), "").await?.0 {
-            Check::Right(_) => {}
+        match check(ctx, visit, given, &current.user).await? {
+            Check::Right => {}
             Check::Wrong => problems.push(Problem::enter_current_password().on("current_password")),
             Check::Exhausted => return Err(Problem::too_many_login_attempts().on("current_password").into()),
         }

@@ -38,9 +38,8 @@ pub fn require(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
 /// [`Refusal::Invalid`] if it is wrong.
 pub async fn by_password(ctx: &Ctx, visit: &mut Visit, given: &Password) -> Outcome<()> {
     let user = visit.current()?.user.clone();
-    let (check, _) = password::check(ctx, visit, given, std::slice::from_ref(&user), "").await?;
-    match check {
-        Check::Right(_) => {}
+    match password::check(ctx, visit, given, &user).await? {
+        Check::Right => {}
         Check::Wrong => return Err(Problem::incorrect_password().on("password").into()),
         Check::Exhausted => return Err(Problem::too_many_login_attempts().on("password").into()),
     }

@@ -17,7 +17,7 @@ impl Cors {
     pub(super) fn new(config: &Config) -> Self {
         let origins = config.server.cors_allowed_origins.iter();
         let headers = format!(
-            "Content-Type, X-Session-Token, X-Email-Verification-Key, X-Password-Reset-Key, {}",
+            "Content-Type, Authorization, X-Session-Token, X-Email-Verification-Key, X-Password-Reset-Key, {}",
             config.csrf.header_name
         );
         Self {

@@ -133,7 +133,9 @@ impl Door {
         }
         let headers = request.headers();
         let carries = match self.client {
-            ClientKind::App => headers.contains_key("x-session-token"),
+            ClientKind::App => {
+                headers.contains_key("x-session-token") || headers.contains_key(header::AUTHORIZATION)
+            }
             ClientKind::Browser => {
                 cookies::find(headers, &self.ctx.config.session.cookie_name).is_some()
                     || self.csrf.held(headers).to_set().is_some()

@@ -1,6 +1,7 @@
 //! `auth/login` and `auth/reauthenticate`: by password.
 
 use vestibule_base::config::{Action, LoginMethod};
+use vestibule_base::security::password::Password;
 use vestibule_core::account::reauthenticate as proof;
 use vestibule_core::login::entry::password::{self, Identifier};
 use vestibule_core::{Outcome, Problem};
@@ -10,15 +11,25 @@ use super::input::Form;
 
 pub(super) fn post(call: &mut Call) -> Reply<'_> {
     Box::pin(async move {
-        call.limit(Action::Login).await?;
-        let mut form = call.form()?;
-        let who = identifiers(call, &mut form);
-        let given = form.password("password", true);
-        form.finish()?;
-        let (who, given) = only_one(who)?.zip(given).ok_or_else(Problem::invalid_login)?;
+        let (who, given) = match credentials(call) {
+            Ok(credentials) => credentials,
+            Err(refusal) => {
+                // Counted all the same.
+                call.limit(Action::Login).await?;
+                return Err(refusal);
+            }
+        };
         password::login(&call.ctx, &mut call.visit, who, &given).await?;
         call.authentication().await
     })
+}
+
+fn credentials(call: &Call) -> Outcome<(Identifier, Password)> {
+    let mut form = call.form()?;
+    let who = identifiers(call, &mut form);
+    let given = form.password("password", true);
+    form.finish()?;
+    Ok(only_one(who)?.zip(given).ok_or_else(Problem::invalid_login)?)
 }
 
 /// Every way of saying who one is that the body holds.

@@ -383,6 +383,7 @@ fn e5_no_header_makes_the_server_fail() {
         let long = "x".repeat(20_000);
         for name in [
             "x-session-token",
+            "authorization",
             "cookie",
             "x-email-verification-key",
             "x-password-reset-key",

@@ -472,7 +472,10 @@ fn s5_only_listed_origins_may_read_answers() {
         };
         let reply = ask(listed, "POST").await.expect(204);
         assert!(reply.header("access-control-allow-methods").unwrap().contains("POST"));
-        assert!(reply.header("access-control-allow-headers").unwrap().contains("X-CSRFToken"));
+        let taken = reply.header("access-control-allow-headers").unwrap();
+        for name in ["X-CSRFToken", "X-Session-Token", "Authorization"] {
+            assert!(taken.contains(name), "{name} in {taken}");
+        }
         assert_eq!(reply.header("access-control-allow-origin"), Some(listed));
         for (origin, method) in
             [("https://evil.example", "POST"), ("null", "POST"), (listed, "TRACE"), (listed, "post")]

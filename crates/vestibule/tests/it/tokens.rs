@@ -288,7 +288,9 @@ fn t2_within_the_grace_a_retry_gets_the_same_successor() {
         let app = TestApp::start(backend, &hs256("jwt_refresh_token_grace = 10")).await;
         let held = Held::signed_up(&app, "ada@example.org").await;
         let (_, next) = refreshed(&app, &held.refresh).await;
-        app.pass(9);
+        app.pass(-1);
+        assert_eq!(refreshed(&app, &held.refresh).await.1, next, "asked for at once, served a moment later");
+        app.pass(10);
         let (access, again) = refreshed(&app, &held.refresh).await;
         assert_eq!(next, again);
         assert_eq!(session(&app, &access).await, 200);
@@ -373,6 +375,8 @@ fn t3_whatever_ends_a_session_ends_its_tokens() {
             let mut ada = Held::signed_up(&app, "ada@example.org").await;
             ada.client.delete("auth/session", json!({})).await.expect(401);
             assert_eq!(session(&app, &ada.access).await, gone);
+            let config = bearer(&app, Method::GET, "config", &ada.access).await.status;
+            assert_eq!(config, if stateful { 200 } else { 410 });
             refresh(&app, &ada.refresh).await.expect(400);
 
             // The list of sessions.

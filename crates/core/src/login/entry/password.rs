@@ -1,11 +1,12 @@
 //! Logging in with a password.
 
-use vestibule_base::config::LoginMethod;
+use vestibule_base::config::{Action, LoginMethod};
+use vestibule_base::ratelimit::{self, Usage};
 use vestibule_base::security::password::Password;
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, phones};
 
-use crate::account::password::{self, Check};
+use crate::account::password;
 use crate::account::{EmailAddress, PhoneNumber, by_email, username, verify_email};
 use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, State};
@@ -23,24 +24,48 @@ pub enum Identifier {
     Phone(PhoneNumber),
 }
 
-/// Logs in.
+/// Logs in. Counts the request, and the try as a failure until it is known to be none.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for wrong credentials, the same whether or not the account exists; [`Refusal::Conflict`] if
-/// somebody is logged in already.
+/// somebody is logged in already; [`Refusal::Limited`].
 pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Password) -> Outcome<()> {
     let mut conn = ctx.db.read().await?;
     let candidates = candidates(ctx, &mut conn, &who).await?;
     drop(conn);
-    let (check, user) = password::check(ctx, visit, given, &candidates, &key(&who)).await?;
-    let fresh = match check {
-        Check::Right(fresh) => fresh,
-        Check::Wrong => return Err(mismatch(&who).on("password").into()),
-        Check::Exhausted => return Err(Problem::too_many_login_attempts().into()),
-    };
-    let Some(mut user) = user else { return Err(mismatch(&who).on("password").into()) };
     let mut tx = ctx.db.write().await?;
-    if let Identifier::Email(email) = &who
+    let request = ctx.try_limit(&mut tx, visit, Action::Login, None).await?;
+    let failure = match request {
+        Some(_) => password::count(ctx, &mut tx, visit, &candidates, &key(&who)).await?,
+        None => None,
+    };
+    tx.commit().await?;
+    request.ok_or(Refusal::Limited)?;
+    let usage = failure.ok_or_else(Problem::too_many_login_attempts)?;
+    let user = password::find(ctx, visit, given, &candidates).await?;
+    let user = user.ok_or_else(|| mismatch(&who))?;
+    let entered = enter(ctx, visit, &who, given, user.clone(), &usage).await;
+    if entered.is_err() {
+        // What was done is undone, but the password was right.
+        let mut tx = ctx.db.write().await?;
+        ratelimit::forgive(&mut tx, usage).await?;
+        tx.commit().await?;
+    }
+    entered
+}
+
+/// Enters with a password that is right.
+async fn enter(
+    ctx: &Ctx,
+    visit: &mut Visit,
+    who: &Identifier,
+    given: &Password,
+    mut user: User,
+    usage: &Usage,
+) -> Outcome<()> {
+    let fresh = password::rehash(ctx, given, &user).await;
+    let mut tx = ctx.db.write().await?;
+    if let Identifier::Email(email) = who
         && verify_email::must_wait(ctx, &mut tx, visit, &user, email.as_str()).await?
     {
         return Err(Problem::too_many_login_attempts().into());
@@ -48,14 +73,16 @@ pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Passwo
     if visit.session.user().is_some() {
         return Err(Refusal::Conflict);
     }
+    ratelimit::forgive(&mut tx, usage.clone()).await?;
     if let Some(fresh) = fresh
         && !password::upgrade(ctx, &mut tx, &mut user, fresh).await?
     {
         // Another login was faster, or the password has changed.
         drop(tx);
         let now = password::recheck(ctx, given, user.id).await?;
-        user = now.ok_or_else(|| mismatch(&who).on("password"))?;
+        user = now.ok_or_else(|| mismatch(who))?;
         tx = ctx.db.write().await?;
+        ratelimit::forgive(&mut tx, usage.clone()).await?;
     }
     let mut record = Record::new(Method::Password, visit.now);
     let mut state = State::default();
@@ -64,7 +91,7 @@ pub async fn login(ctx: &Ctx, visit: &mut Visit, who: Identifier, given: &Passwo
             record.email = Some(email.as_str().to_owned());
             state.email = Some(email.as_str().to_owned());
         }
-        Identifier::Username(name) => record.username = Some(name),
+        Identifier::Username(name) => record.username = Some(name.clone()),
         Identifier::Phone(_) => {}
     }
     state.records.push(record);
@@ -106,9 +133,10 @@ fn key(who: &Identifier) -> String {
 }
 
 fn mismatch(who: &Identifier) -> Problem {
-    match who {
+    let problem = match who {
         Identifier::Email(_) => Problem::email_password_mismatch(),
         Identifier::Username(_) => Problem::username_password_mismatch(),
         Identifier::Phone(_) => Problem::phone_password_mismatch(),
-    }
+    };
+    problem.on("password")
 }

@@ -18,6 +18,9 @@ use crate::Error;
 /// What a connection sends: given its number, counted from 0, one request after the other.
 pub(crate) type Make = Arc<dyn Fn(usize) -> Request<Full<Bytes>> + Send + Sync>;
 
+/// What a connection learns from an answer, for its next request.
+pub(crate) type Learn = Arc<dyn Fn(usize, &Answer) + Send + Sync>;
+
 /// A load on one server.
 #[derive(Clone)]
 pub(crate) struct Load {
@@ -26,6 +29,7 @@ pub(crate) struct Load {
     pub(crate) make: Make,
     /// The status of each answer; another one makes the measurement worthless and ends it.
     pub(crate) status: StatusCode,
+    pub(crate) learn: Option<Learn>,
 }
 
 /// What was measured.
@@ -47,7 +51,7 @@ impl Load {
         let start = Instant::now();
         let mut running = JoinSet::new();
         for (number, mut connection) in connections.into_iter().enumerate() {
-            let (make, expected) = (Arc::clone(&self.make), self.status);
+            let (make, expected, learn) = (Arc::clone(&self.make), self.status, self.learn.clone());
             running.spawn(async move {
                 let mut latencies = Vec::new();
                 while start.elapsed() < time {
@@ -56,6 +60,9 @@ impl Load {
                     let answer = send(&mut connection, request).await?;
                     latencies.push(sent.elapsed());
                     answer.must_be(expected)?;
+                    if let Some(learn) = &learn {
+                        learn(number, &answer);
+                    }
                 }
                 Ok::<_, Error>(latencies)
             });

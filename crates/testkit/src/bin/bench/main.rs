@@ -9,6 +9,7 @@ mod report;
 mod rounds;
 mod scenarios;
 mod server;
+mod tokens;
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;

@@ -19,13 +19,14 @@ use crate::load::{Load, Make, once, request};
 use crate::report::{Line, Target};
 use crate::rounds::{Subject, Timing, compare};
 use crate::server::{Product, Server, start_bare};
+use crate::tokens;
 
 const CONFIG: &str = "/_allauth/app/v1/config";
-const SESSION: &str = "/_allauth/app/v1/auth/session";
+pub(crate) const SESSION: &str = "/_allauth/app/v1/auth/session";
 const LOGIN: &str = "/_allauth/app/v1/auth/login";
-const SIGNUP: &str = "/_allauth/app/v1/auth/signup";
+pub(crate) const SIGNUP: &str = "/_allauth/app/v1/auth/signup";
 const TOKEN: HeaderName = HeaderName::from_static("x-session-token");
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// What can be measured by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +43,8 @@ pub(crate) enum Scenario {
     Signup,
     /// `auth/session` in quiet and while logins storm.
     Storm,
+    /// Requests with an access token, asking by `forward-auth`, and refreshing tokens, beside the bare server.
+    Tokens,
     /// From the start of the process to its first answer, on an existing database.
     Start,
     /// Resident memory, idle.
@@ -64,6 +67,7 @@ pub(crate) async fn run(plan: &Plan, backend: Backend) -> Result<Vec<Line>, Erro
         binary: plan.binary.clone(),
         folder: folder.path().to_owned(),
         database: database.url.clone(),
+        settings: String::new(),
     };
     let server = product.start(CONFIG).await?;
     let accounts = Arc::new(sign_up(&server, plan.connections).await?);
@@ -78,6 +82,7 @@ pub(crate) async fn run(plan: &Plan, backend: Backend) -> Result<Vec<Line>, Erro
             Scenario::WrongLogin => bench.login("wrong login", LOGIN, false).await?,
             Scenario::Signup => bench.login("signup", SIGNUP, true).await?,
             Scenario::Storm => bench.storm().await?,
+            Scenario::Tokens => tokens::run(plan, backend, &bench.product).await?,
             Scenario::Start => bench.start().await?,
             Scenario::Memory => bench.memory().await?,
         });
@@ -207,7 +212,8 @@ impl Bench<'_> {
     }
 
     fn load(&self, server: &Server, make: &Make, status: StatusCode) -> Load {
-        Load { address: server.address, connections: self.plan.connections, make: Arc::clone(make), status }
+        let (address, connections, make) = (server.address, self.plan.connections, Arc::clone(make));
+        Load { address, connections, make, status, learn: None }
     }
 
     /// The product's answer, for the bare servers to repeat.
@@ -242,7 +248,7 @@ fn signups() -> Make {
     })
 }
 
-fn post(path: &str, email: &str, password: &str) -> Request<Full<Bytes>> {
+pub(crate) fn post(path: &str, email: &str, password: &str) -> Request<Full<Bytes>> {
     request(Method::POST, path, Some(json!({ "email": email, "password": password }).to_string()))
 }
 

@@ -25,11 +25,14 @@ pub(crate) struct Server {
 }
 
 /// The product's program and what every run of it shares.
+#[derive(Clone)]
 pub(crate) struct Product {
     pub(crate) binary: PathBuf,
     /// For its configuration, data and log.
     pub(crate) folder: PathBuf,
     pub(crate) database: String,
+    /// More settings: whole sections, in TOML.
+    pub(crate) settings: String,
 }
 
 impl Product {
@@ -52,7 +55,7 @@ impl Product {
 
     /// Defaults, but for limits so wide that they are counted and never reached.
     fn config(&self, address: SocketAddr) -> String {
-        let Self { folder, database, .. } = self;
+        let Self { folder, database, settings, .. } = self;
         let data = folder.join("data");
         let limit =
             |per: &[&str]| per.iter().map(|per| format!("100000000/m/{per}")).collect::<Vec<_>>().join(",");
@@ -76,6 +79,8 @@ account_confirm_email = "http://{address}/verify/{{key}}"
 account_reset_password = "http://{address}/reset"
 account_reset_password_from_key = "http://{address}/reset/{{key}}"
 account_signup = "http://{address}/signup"
+
+{settings}
 "#,
             data.display(),
             limit(&["ip"]),
