@@ -90,6 +90,16 @@ settings! {
 
         /// For whom the tokens are (`aud`). Unset: `server.public_url`.
         pub jwt_audience: Option<String> = None,
+
+        /// Your login page, for what stands behind a proxy that asks Vestibule who is calling: who is nobody and asks
+        /// `forward-auth?redirect=login` is sent there, with the page that they wanted as `next` if it is of
+        /// `server.public_url`, `csrf.trusted_origins` or `server.cors_allowed_origins`. Unset: they get 401.
+        pub forward_auth_login_url: Option<String> = None,
+
+        /// The backends that may ask at `introspect` whom a token stands for (RFC 7662), each a
+        /// `[[headless.introspection_clients]]` with `client_id` and `client_secret` (at least 32 random characters).
+        /// None: there is no `introspect`.
+        pub introspection_clients: Vec<IntrospectionClient> = Vec::new(),
     }
 }
 
@@ -116,6 +126,17 @@ settings! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub socialaccount_login_error: Option<String> = None,
     }
+}
+
+/// A backend that may ask whom a token stands for. Its secret does not print.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionClient {
+    /// Its name.
+    pub client_id: String,
+    /// What it proves that with.
+    #[serde(deserialize_with = "read::needed_secret", skip_serializing)]
+    pub client_secret: SecretString,
 }
 
 /// How a client carries its session.

@@ -33,7 +33,7 @@ pub use csrf::Csrf;
 pub use database::Database;
 pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
-pub use headless::{ClientKind, FrontendUrls, Headless, JwtAlgorithm, TokenStrategy};
+pub use headless::{ClientKind, FrontendUrls, Headless, IntrospectionClient, JwtAlgorithm, TokenStrategy};
 pub use load::{ConfigError, Source};
 pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
 pub use passwords::{Argon2, Passwords, Validator};

@@ -44,6 +44,11 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     text(toml::Value::deserialize(deserializer)?).map(Some)
 }
 
+/// A secret text that has to be there. What is no text is refused without being quoted.
+pub(super) fn needed_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    text(toml::Value::deserialize(deserializer)?)
+}
+
 /// A list of secret texts. What is none is refused without being quoted.
 pub(super) fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
     match toml::Value::deserialize(deserializer)? {

@@ -12,7 +12,7 @@ use vestibule_base::storage::{Conn, StorageError};
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
-use crate::visit::{Change, Current, Record, Session, Visit};
+use crate::visit::{Change, Current, Proved, Record, Session, Visit};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
@@ -68,17 +68,52 @@ async fn judge(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outc
         return Ok(Presented::Ended);
     }
     let expires_at = follow(ctx, visit, &row).await;
-    Ok(Presented::Live(match row.user {
-        None => Session::Anonymous { id: row.id },
-        Some(user) => Session::User(Box::new(Current {
-            session_id: row.id,
-            since: row.created_at,
-            expires_at,
-            user,
-            email: row.email,
-            records: Record::read_all(&row.records)?,
-        })),
-    }))
+    Ok(Presented::Live(read(row, expires_at)?))
+}
+
+/// Whom a token of this kind of client stands for, if its session lives. Changes nothing: whoever asks is not its holder.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn inspect(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<Option<Box<Current>>> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find(&mut conn, &token.digest(), client_name(visit.client)).await?;
+    drop(conn);
+    user_of_live(ctx, visit, row)
+}
+
+/// The same for the `sid` of access and refresh tokens.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn inspect_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Option<Box<Current>>> {
+    let mut conn = ctx.db.read().await?;
+    let row = sessions::find_by_sid(&mut conn, sid).await?;
+    drop(conn);
+    user_of_live(ctx, visit, row)
+}
+
+fn user_of_live(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Option<Box<Current>>> {
+    let Some(row) = row.filter(|row| !row.ended && !is_over(ctx, visit, row)) else { return Ok(None) };
+    let expires_at = row.expires_at;
+    Ok(match read(row, expires_at)? {
+        Session::User(current) => Some(current),
+        Session::Anonymous { .. } | Session::None => None,
+    })
+}
+
+/// A live session as rules see it.
+fn read(row: sessions::Session, expires_at: Millis) -> Outcome<Session> {
+    let Some(user) = row.user else { return Ok(Session::Anonymous { id: row.id }) };
+    Ok(Session::User(Box::new(Current {
+        session_id: row.id,
+        since: row.created_at,
+        expires_at,
+        user,
+        email: row.email,
+        records: Record::read_all(&row.records)?,
+        proved: Proved { email: row.email_verified, phone: row.phone },
+    })))
 }
 
 /// Whether time, another password or the end of its user has ended a session.
@@ -191,7 +226,10 @@ pub async fn enter(
         None => sessions::insert(tx, &opening).await?,
     };
     let (since, expires_at) = (opening.now, opening.expires_at);
-    visit.session = Session::User(Box::new(Current { session_id, since, expires_at, user, email, records }));
+    // What is proved is looked up with the next request: nothing in this one asks for it.
+    let proved = Proved::default();
+    visit.session =
+        Session::User(Box::new(Current { session_id, since, expires_at, user, email, records, proved }));
     visit.change = Change::Issued(token);
     Ok(())
 }

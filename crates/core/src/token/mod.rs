@@ -50,16 +50,15 @@ pub async fn present(ctx: &Ctx, visit: &Visit, token: &str) -> Outcome<Option<Pr
     Ok(Some(found).filter(|_| !(gone && ctx.config.headless.jwt_stateful_validation_enabled)))
 }
 
-/// What an access token says, and whom it stands for, if its session lives.
+/// What an access token says, and whom it stands for, if its session lives. Changes nothing: whoever asks is not its
+/// holder.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn inspect(ctx: &Ctx, visit: &Visit, token: &str) -> Outcome<Option<(Claims, Box<Current>)>> {
     let Some(claims) = read(ctx, visit, token, Use::Access) else { return Ok(None) };
-    Ok(match session_of(ctx, visit, &claims).await? {
-        Presented::Live(Session::User(current)) => Some((claims, current)),
-        _ => None,
-    })
+    let current = session::inspect_by_sid(ctx, visit, &claims.sid).await?;
+    Ok(current.filter(|current| claims.sub == current.user.id.to_string()).map(|current| (claims, current)))
 }
 
 /// Exchanges a refresh token for an access token and, where refresh tokens rotate, the next refresh token. Of several

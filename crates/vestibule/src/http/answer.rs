@@ -123,8 +123,14 @@ fn fault(refusal: &Refusal) -> Response<Body> {
     unavailable()
 }
 
+/// Something that we rely on does not answer.
+pub(super) fn overdue() -> Response<Body> {
+    tracing::warn!("request given up: the database or the hashers took too long");
+    unavailable()
+}
+
 /// Not now; worth another try.
-pub(super) fn unavailable() -> Response<Body> {
+fn unavailable() -> Response<Body> {
     let mut response = envelope::bare(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

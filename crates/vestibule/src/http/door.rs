@@ -1,14 +1,11 @@
 //! The door of the API: who comes in with which session, whether they may, and what they take home.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
 use tracing::Instrument;
 use vestibule_base::config::{Action, ClientKind};
 use vestibule_base::security::Token;
@@ -23,17 +20,12 @@ use super::csrf::{Csrf, Held};
 use super::envelope::{Wrong, bare};
 use super::input::Form;
 use super::json;
+use super::request::{self, PATIENCE};
 use super::threshold::{Admitted, Threshold};
 
 /// What a handler gives. Handlers are `fn(&mut Call) -> Reply<'_>` and do three things: read, call one operation, answer.
 pub(super) type Reply<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + Send + 'a>>;
 pub(super) type Handler = for<'a> fn(&'a mut Call) -> Reply<'a>;
-
-const LONGEST_USER_AGENT: usize = 200;
-/// How long a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a request may take to be answered (X5).
-const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// The way in for one kind of client.
 #[derive(Debug)]
@@ -166,11 +158,12 @@ impl Door {
             tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
             return bare(StatusCode::FORBIDDEN);
         }
-        let body = match if safe { Some(Bytes::new()) } else { door.read(body).await } {
+        let limit = door.ctx.config.server.body_limit as usize;
+        let body = match if safe { Some(Bytes::new()) } else { request::body(body, limit).await } {
             Some(body) => body,
             None => return unreadable(),
         };
-        let visit = door.visit(&parts, admitted.address);
+        let visit = request::visit(&door.ctx, &door.threshold, door.client, &parts.headers, admitted.address);
         let mut call = Call {
             ctx: Arc::clone(&door.ctx),
             visit,
@@ -193,7 +186,7 @@ impl Door {
                 door.leave(response, csrf, &call.visit.change)
             }
             Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
-            Err(_) => overdue(),
+            Err(_) => answer::overdue(),
         }
     }
 
@@ -208,28 +201,6 @@ impl Door {
         self.leave(response, held.and_then(Held::to_set), &call.visit.change)
     }
 
-    /// The body, if it is of moderate size and comes in time.
-    async fn read(&self, body: Body) -> Option<Bytes> {
-        let limit = self.ctx.config.server.body_limit as usize;
-        let body = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, limit).collect()).await;
-        Some(body.ok()?.ok()?.to_bytes())
-    }
-
-    fn visit(&self, parts: &axum::http::request::Parts, address: IpAddr) -> Visit {
-        let agent =
-            parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Visit {
-            client: self.client,
-            session: Session::None,
-            change: Change::Kept,
-            granted: None,
-            ip: address.to_string(),
-            network: self.threshold.network(address),
-            user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),
-            now: self.ctx.clock.now(),
-        }
-    }
-
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
     async fn present(&self, call: &mut Call) -> Outcome<()> {
         match self.client {
@@ -240,14 +211,13 @@ impl Door {
 
     /// By its session token, or else by an access token.
     async fn present_app(&self, call: &mut Call) -> Outcome<()> {
-        let session_token = call.headers.get("x-session-token").map(|value| value.to_str().unwrap_or("?"));
-        let presented = match session_token.filter(|token| !token.is_empty()) {
+        let presented = match request::session_token(&call.headers) {
             Some(token) => match Token::parse(token) {
                 Some(token) => session::present(&self.ctx, &call.visit, &token).await?,
                 None => Presented::Unknown,
             },
             None => {
-                let Some(access) = self.access_token(&call.headers) else { return Ok(()) };
+                let Some(access) = request::access_token(&self.ctx, &call.headers) else { return Ok(()) };
                 let presented = token::present(&self.ctx, &call.visit, access).await?;
                 presented.unwrap_or(Presented::Ended)
             }
@@ -261,9 +231,7 @@ impl Door {
     }
 
     async fn present_browser(&self, call: &mut Call) -> Outcome<()> {
-        let session = &self.ctx.config.session;
-        let carried = cookies::find(&call.headers, &session.cookie_name).filter(|cookie| !cookie.is_empty());
-        let Some(carried) = carried else { return Ok(()) };
+        let Some(carried) = request::session_cookie(&self.ctx, &call.headers) else { return Ok(()) };
         let presented = match Token::parse(&carried) {
             Some(token) => (session::present(&self.ctx, &call.visit, &token).await?, Some(token)),
             None => (Presented::Unknown, None),
@@ -271,7 +239,7 @@ impl Door {
         match presented {
             (Presented::Live(live), token) => {
                 call.visit.session = live;
-                if let Some(token) = token.filter(|_| session.save_every_request) {
+                if let Some(token) = token.filter(|_| self.ctx.config.session.save_every_request) {
                     // The cookie lives as long as the session, which was prolonged.
                     call.visit.change = Change::Issued(token);
                 }
@@ -279,14 +247,6 @@ impl Door {
             (Presented::Unknown | Presented::Ended, _) => call.visit.change = Change::Ended,
         }
         Ok(())
-    }
-
-    /// The access token of the `Authorization` header (RFC 6750, 2.1).
-    fn access_token<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        let ours = &self.ctx.config.headless.jwt_authorization_header_scheme;
-        scheme.eq_ignore_ascii_case(ours).then(|| token.trim())
     }
 
     fn handed<'a>(&self, visit: &'a Visit) -> Handed<'a> {
@@ -323,12 +283,6 @@ fn unreadable() -> Response<Body> {
     let mut response = answer::invalid(vec![Wrong::from(Problem::malformed())]);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// Something that we rely on does not answer.
-fn overdue() -> Response<Body> {
-    tracing::warn!("request given up: the database or the hashers took too long");
-    answer::unavailable()
 }
 
 fn user_of(visit: &Visit) -> Option<i64> {

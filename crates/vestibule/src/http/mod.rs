@@ -12,14 +12,17 @@ mod dev_mail;
 mod door;
 mod emails;
 mod envelope;
+mod forward_auth;
 mod health;
 mod input;
+mod introspection;
 mod json;
 mod jwks;
 mod login;
 mod password;
 mod phones;
 mod providers;
+mod request;
 mod session;
 mod sessions;
 mod signup;
@@ -57,7 +60,11 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(pass);
-    // The doors of the API see to the threshold themselves: one layer less for what is asked most.
+    // These and the doors of the API see to the threshold themselves: one layer less for what is asked most.
+    router = forward_auth::route(router, &ctx, &threshold);
+    if !ctx.config.headless.introspection_clients.is_empty() {
+        router = introspection::route(router, &ctx, &threshold);
+    }
     for client in &ctx.config.headless.clients {
         router = api(router, &ctx, &threshold, *client);
     }

@@ -31,6 +31,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 #[derive(Debug)]
 pub(super) struct Threshold {
     hosts: Vec<String>,
+    /// Asked by machines of the operator's that may know our address only: nothing in their answers depends on the
+    /// host that was asked for.
+    internal: [String; 3],
     addresses: Addresses,
     cors: Cors,
     warned: AtomicBool,
@@ -47,7 +50,13 @@ impl Threshold {
             [] => own.into_iter().collect(),
             listed => listed.to_vec(),
         };
+        let prefix = config.headless.path_prefix.trim_end_matches('/');
         Self {
+            internal: [
+                format!("{prefix}/forward-auth"),
+                format!("{prefix}/introspect"),
+                "/.well-known/jwks.json".to_owned(),
+            ],
             hosts: hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             addresses: Addresses::new(config),
             cors: Cors::new(config),
@@ -114,7 +123,8 @@ impl Threshold {
         };
         // Asked by machines that know our address only, past the proxies.
         let health = matches!(request.uri().path(), "/healthz" | "/readyz");
-        if !health && !self.takes_host(request) {
+        let internal = self.internal.iter().any(|path| path == request.uri().path());
+        if !health && !internal && !self.takes_host(request) {
             let host = request.headers().get(header::HOST);
             tracing::warn!(?host, "a request for a host that is not in server.allowed_hosts");
             return refuse(bare(StatusCode::BAD_REQUEST));
@@ -131,6 +141,21 @@ impl Threshold {
         };
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
         Ok(Admitted { address, span, id, origin })
+    }
+
+    /// Serves a request that was let in by `work`, which is given the client's address.
+    pub(super) async fn serve<F: Future<Output = Response<Body>>>(
+        &self,
+        request: Request,
+        work: impl FnOnce(Request, IpAddr) -> F,
+    ) -> Response<Body> {
+        match self.admit(&request) {
+            Err(response) => *response,
+            Ok(admitted) => {
+                let response = work(request, admitted.address).instrument(admitted.span.clone()).await;
+                self.leave(response, admitted)
+            }
+        }
     }
 
     /// Gives the answer to an admitted request the headers that every answer has.

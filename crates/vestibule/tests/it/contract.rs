@@ -26,6 +26,9 @@ rate_limits = false
 /// What only an `app` has is below this.
 const APP: &str = "/_allauth/app/v1";
 
+/// What is asked neither by browsers nor by apps.
+const BEHIND: [(&str, &str); 2] = [("GET", "/_allauth/forward-auth"), ("POST", "/_allauth/introspect")];
+
 /// Method and path below [`BASE`].
 pub(crate) type Operations = BTreeSet<(String, String)>;
 
@@ -34,12 +37,31 @@ pub(crate) fn documented() -> Operations {
     let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
     let operations = contract.operations().into_iter();
     operations
-        .map(|(method, path)| {
-            let below = path.strip_prefix(BASE).or_else(|| path.strip_prefix(APP));
-            let below = below.expect("a path of the API");
-            (method, below.to_owned())
+        .filter_map(|(method, path)| {
+            let below = path.strip_prefix(BASE).or_else(|| path.strip_prefix(APP))?;
+            Some((method, below.to_owned()))
         })
         .collect()
+}
+
+#[test]
+fn outside_of_the_clients_parts_is_what_those_behind_us_ask() {
+    let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
+    let operations = contract.operations().into_iter();
+    let outside = operations.filter(|(_, path)| !path.starts_with(BASE) && !path.starts_with(APP));
+    let expected = BEHIND.map(|(method, path)| (method.to_owned(), path.to_owned()));
+    assert_eq!(outside.collect::<Vec<_>>(), expected);
+    on_both(async |backend| {
+        let secret = "a secret of 32 characters or more";
+        let one = format!("{{ client_id = 'shop', client_secret = '{secret}' }}");
+        let server = TestApp::start(backend, &format!("headless.introspection_clients = [{one}]")).await;
+        for (only, path) in BEHIND {
+            for method in METHODS.into_iter().filter(|method| *method != only) {
+                let reply = server.app().call(method.parse().unwrap(), path).send().await.expect(405);
+                assert!(reply.header("allow").is_some_and(|allow| allow.contains(only)), "{path}");
+            }
+        }
+    });
 }
 
 /// What the router's source says: each `routes.at("path", &[("METHOD", handler), ...])`.

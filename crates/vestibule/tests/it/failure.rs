@@ -218,6 +218,13 @@ async fn every_flow(
         .send()
         .await
         .expect(403);
+    browser.get("/_allauth/forward-auth").await.expect(200);
+    for (backend, status) in [(BACKEND, 200), ("wrong-secret-of-a-backend", 401)] {
+        let form = format!("token={}&client_id=shop&client_secret={backend}", client.token().unwrap());
+        let call = client.call(Method::POST, "/_allauth/introspect");
+        call.raw("application/x-www-form-urlencoded", form).send().await.expect(status);
+        secrets.push(backend.to_owned());
+    }
     dumps.push(dump(house.db()).await);
     secrets.extend(cookies.into_iter().chain(keys));
     secrets
@@ -231,7 +238,9 @@ fn is_code(word: &str) -> bool {
         && word.replace('-', "").bytes().all(|b| b.is_ascii_uppercase())
 }
 
-const EVERYTHING: &str = "account.rate_limits = false\naccount.login_by_code_enabled = true\n";
+const BACKEND: &str = "secret-of-a-backend-in-these-tests";
+const EVERYTHING: &str = "account.rate_limits = false\naccount.login_by_code_enabled = true\n\
+    headless.introspection_clients = [{ client_id = 'shop', client_secret = 'secret-of-a-backend-in-these-tests' }]\n";
 
 fn by_code(codes: bool) -> String {
     format!(
@@ -352,6 +361,7 @@ fn x3_the_log_holds_no_secret_and_every_security_event() {
             if codes {
                 assert!(ours.iter().any(|line| line.contains("event=\"code_rejected\"")));
             }
+            assert!(ours.iter().any(|line| line.contains("event=\"introspection_refused\"")));
             assert!(lines.contains("CSRF check failed"));
         }
         let app = TestApp::start(backend, "account.rate_limits = { login = '1/m/ip' }").await;

@@ -7,6 +7,7 @@ mod edge;
 mod emails;
 mod enumeration;
 mod failure;
+mod gate;
 mod hijack;
 mod links;
 mod login;

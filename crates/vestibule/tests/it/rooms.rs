@@ -30,7 +30,8 @@ const CORE: Rooms = &[
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.
-const SHARED_BY_GROUPS: &[&str] = &["address", "answer", "door", "envelope", "input", "json", "view"];
+const SHARED_BY_GROUPS: &[&str] =
+    &["address", "answer", "door", "envelope", "input", "json", "request", "threshold", "view"];
 /// What takes part in every request; uses no group.
 const AROUND_GROUPS: &[&str] = &[
     "address",
@@ -42,6 +43,7 @@ const AROUND_GROUPS: &[&str] = &[
     "envelope",
     "input",
     "json",
+    "request",
     "threshold",
     "view",
 ];

@@ -36,7 +36,7 @@ fn secret_key(config: &Config, report: &mut Report) {
 }
 
 /// Why a key could be guessed.
-fn weakness(key: &str) -> Option<&'static str> {
+pub(super) fn weakness(key: &str) -> Option<&'static str> {
     const EXAMPLES: [&str; 8] = [
         "changeme",
         "change-me",

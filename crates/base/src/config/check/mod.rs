@@ -2,6 +2,7 @@
 //! mistake and what to do about it.
 
 mod account;
+mod behind;
 mod cookies;
 mod edge;
 mod keys;
@@ -37,6 +38,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     cookies::check(config, &mut report);
     account::check(config, &mut report);
     keys::check(config, &mut report);
+    behind::check(config, &mut report);
     unbuilt::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
