@@ -1,6 +1,6 @@
 //! What applications behind Vestibule ask: who is calling (`forward-auth`), and whom a token stands for (`introspect`).
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use axum::http::Method;
 use base64::Engine;

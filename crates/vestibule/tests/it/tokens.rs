@@ -1,6 +1,6 @@
 //! Access and refresh tokens: what they say, what they open, how they are exchanged, and what ends them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use axum::http::Method;
 use base64::Engine;
