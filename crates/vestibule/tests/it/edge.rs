@@ -545,7 +545,10 @@ fn the_path_prefix_is_a_setting() {
             client.get("/_allauth/openapi.yaml").await.expect(404);
             let document = client.get(&format!("{base}/openapi.json")).await.expect(200);
             let paths = document.json["paths"].as_object().unwrap();
-            assert!(paths.keys().all(|path| path.starts_with(&format!("{base}/{{client}}/"))));
+            let moved = |path: &String| path.starts_with(&format!("{base}/")) && !path.contains("_allauth");
+            assert!(paths.keys().all(moved) && paths.len() > 20, "{:?}", paths.keys());
+            client.get(&format!("{base}/forward-auth")).await.expect(401);
+            client.get("/_allauth/forward-auth").await.expect(404);
         }
     });
 }
