@@ -45,7 +45,7 @@ impl AuthenticatorData {
         Ok(Self { rp_id_hash, flags, sign_count, created })
     }
 
-    /// Steps 13 to 17 of Level 3, 7.1, which are steps 15 to 18 of 7.2.
+    /// What Level 3 demands of authenticator data, in 7.1 and 7.2 alike.
     pub(super) fn check(&self, rp_id: &str, verification: UserVerification) -> Result<(), CeremonyError> {
         if self.rp_id_hash != *Sha256::digest(rp_id) {
             return Err(CeremonyError::RpId);

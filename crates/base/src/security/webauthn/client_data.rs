@@ -24,7 +24,7 @@ struct ClientData {
     top_origin: Option<String>,
 }
 
-/// Steps 5 to 11 of Level 3, 7.1, which are steps 8 to 14 of 7.2.
+/// What Level 3 demands of the client data, in 7.1 and 7.2 alike.
 pub(super) fn check(
     json: &[u8],
     kind: &str,
