@@ -186,6 +186,20 @@ fn m4_a_credential_vouches_for_no_other_and_for_no_other_ceremony() {
     assert_eq!(judge(&case.challenge, &other), Some(CeremonyError::CredentialId));
     let own = registration.judge(UserVerification::Preferred).unwrap();
     assert_eq!(judge(&registration.challenge, &own), Some(CeremonyError::Challenge));
+    // Two names at once.
+    let id = encode(&registration.credential_id.0);
+    let two_names: AuthenticationResponse = serde_json::from_value(json!({
+        "id": encode(other.id.as_bytes()), "rawId": id, "type": "public-key",
+        "response": {
+            "clientDataJSON": encode(&case.client_data.0),
+            "authenticatorData": encode(&case.authenticator_data.0),
+            "signature": encode(&case.signature.0),
+        },
+    }))
+    .unwrap();
+    let asked = ceremony(&case.challenge, UserVerification::Preferred);
+    let judged = rp().authenticate(&asked, &two_names, &own, Owner::Known(b"7"));
+    assert_eq!(judged, Err(CeremonyError::CredentialId));
     // The name of one credential with the key of another.
     let mixed = Credential { public_key: other.public_key, ..own };
     assert_eq!(judge(&case.challenge, &mixed), Some(CeremonyError::Signature));
