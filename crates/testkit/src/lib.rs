@@ -1,8 +1,10 @@
-//! What Vestibule's tests share: databases of their own, clients, a movable clock, the mailbox, the contract.
+//! What Vestibule's tests share: databases of their own, clients, a movable clock, the mailbox, the contract,
+//! a software authenticator.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
 pub mod app;
+pub mod authenticator;
 pub mod client;
 pub mod cluster;
 pub mod contract;

@@ -7,6 +7,7 @@ pub mod keyring;
 pub mod password;
 pub mod random;
 pub mod token;
+pub mod webauthn;
 
 pub use clock::{Clock, Millis, SystemClock, TestClock};
 pub use code::Code;
