@@ -26,6 +26,10 @@ pub enum Purpose {
     Outbox,
     /// Signatures of outgoing webhooks.
     Webhook,
+    /// What authenticators know: TOTP secrets, recovery codes.
+    Authenticator,
+    /// The tie between a trusted browser and the credentials that it was trusted under.
+    Trust,
 }
 
 impl Purpose {
@@ -35,6 +39,8 @@ impl Purpose {
             Self::SessionPassword => b"vestibule/session-password/1",
             Self::Outbox => b"vestibule/outbox/1",
             Self::Webhook => b"vestibule/webhook/1",
+            Self::Authenticator => b"vestibule/authenticator/1",
+            Self::Trust => b"vestibule/trust/1",
         }
     }
 }
@@ -50,7 +56,14 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Keys([Digest; PURPOSES.len()]);
 
-const PURPOSES: [Purpose; 4] = [Purpose::Code, Purpose::SessionPassword, Purpose::Outbox, Purpose::Webhook];
+const PURPOSES: [Purpose; 6] = [
+    Purpose::Code,
+    Purpose::SessionPassword,
+    Purpose::Outbox,
+    Purpose::Webhook,
+    Purpose::Authenticator,
+    Purpose::Trust,
+];
 
 impl Keys {
     fn derive(secret: &str) -> Self {
@@ -59,12 +72,14 @@ impl Keys {
     }
 
     fn of(&self, purpose: Purpose) -> &Digest {
-        let [code, session_password, outbox, webhook] = &self.0;
+        let [code, session_password, outbox, webhook, authenticator, trust] = &self.0;
         match purpose {
             Purpose::Code => code,
             Purpose::SessionPassword => session_password,
             Purpose::Outbox => outbox,
             Purpose::Webhook => webhook,
+            Purpose::Authenticator => authenticator,
+            Purpose::Trust => trust,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! A transaction takes its locks in one order, so that no two wait for each other: the limits of the request, the user,
 //! the limits of what is sent to them, the session, and after these what belongs to user or session.
 
+pub mod authenticators;
 mod db;
 pub mod emails;
 pub mod limits;
@@ -18,6 +19,7 @@ pub mod phones;
 pub mod processes;
 mod readers;
 pub mod sessions;
+pub mod trust;
 pub mod users;
 
 pub use db::{Conn, Db, Row, Val};
