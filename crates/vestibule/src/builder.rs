@@ -10,7 +10,7 @@ use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, Tl
 use vestibule_base::outbound::{Outbound, OutboundError};
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::{Clock, Keyring, SystemClock};
-use vestibule_base::storage::{Db, StorageError, limits, links, sessions};
+use vestibule_base::storage::{Db, StorageError, limits, links, sessions, trust};
 use vestibule_core::Ctx;
 
 use crate::http;
@@ -118,6 +118,7 @@ impl Vestibule {
             let mut gone = sessions::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += links::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             tx.commit().await?;
             if gone == 0 {
                 return Ok(());
@@ -186,10 +187,6 @@ fn delivery_settings(config: &Config) -> Settings {
         subject_prefix: email.subject_prefix.clone(),
         template_dir: email.template_dir.clone(),
         sms: config.sms.webhook_url.as_ref().map(webhook),
-        site_name: site_name(&config.server.public_url),
+        site_name: config.host().unwrap_or_default(),
     }
-}
-
-fn site_name(public_url: &str) -> String {
-    url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }

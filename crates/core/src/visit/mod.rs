@@ -19,6 +19,10 @@ pub struct Visit {
     pub session: Session,
     /// What became of the session.
     pub change: Change,
+    /// What the browser shows to prove that it was trusted.
+    pub trust: Option<Token>,
+    /// What it is to show from now on, if it was trusted by this request.
+    pub trusted: Option<Token>,
     /// The client's address.
     pub ip: String,
     /// The client's network, by which limits count.

@@ -187,7 +187,7 @@ impl Door {
                 let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
                 let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
                 let response = answer.into_response(door.token_for_app(&call.visit.change));
-                door.leave(response, csrf, &call.visit.change)
+                door.leave(response, csrf, &call.visit)
             }
             Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
             Err(_) => overdue(),
@@ -201,7 +201,7 @@ impl Door {
             call.visit.session = Session::None;
         }
         let response = answer::refuse(&self.ctx, &call.visit, refusal).await;
-        self.leave(response, held.and_then(Held::to_set), &call.visit.change)
+        self.leave(response, held.and_then(Held::to_set), &call.visit)
     }
 
     /// The body, if it is of moderate size and comes in time.
@@ -218,11 +218,20 @@ impl Door {
             client: self.client,
             session: Session::None,
             change: Change::Kept,
+            trust: self.trust(&parts.headers),
+            trusted: None,
             ip: address.to_string(),
             network: self.threshold.network(address),
             user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),
             now: self.ctx.clock.now(),
         }
+    }
+
+    /// What a browser shows to prove that it was trusted.
+    fn trust(&self, headers: &HeaderMap) -> Option<Token> {
+        let config = &self.ctx.config;
+        let asks = self.client == ClientKind::Browser && config.trusts_browsers();
+        asks.then(|| Token::parse(&cookies::find(headers, &config.mfa.trust_cookie_name)?)).flatten()
     }
 
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
@@ -264,17 +273,18 @@ impl Door {
     }
 
     /// Hands a browser its cookies.
-    fn leave(&self, mut response: Response<Body>, csrf: Option<String>, change: &Change) -> Response<Body> {
+    fn leave(&self, mut response: Response<Body>, csrf: Option<String>, visit: &Visit) -> Response<Body> {
         if self.client == ClientKind::App {
             return response;
         }
-        let session = match change {
+        let session = match &visit.change {
             Change::Kept => None,
             Change::Issued(token) => Some(self.cookies.session(token)),
             Change::Ended => Some(self.cookies.no_session()),
         };
         let csrf = csrf.map(|secret| self.cookies.csrf(&secret));
-        for cookie in session.into_iter().chain(csrf) {
+        let trust = visit.trusted.as_ref().map(|token| self.cookies.trust(token));
+        for cookie in session.into_iter().chain(csrf).chain(trust) {
             if let Ok(value) = HeaderValue::try_from(cookie) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }

@@ -19,7 +19,7 @@ pub(super) struct Envelope<'a> {
 }
 
 /// What is known beside the data.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Meta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) is_authenticated: Option<bool>,
@@ -27,6 +27,16 @@ pub(super) struct Meta<'a> {
     pub(super) is_authenticating: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session_token: Option<&'a str>,
+    /// A TOTP secret to be put into an app, and the same as a URL.
+    #[serde(flatten)]
+    pub(super) offer: Option<Offer>,
+}
+
+/// A TOTP secret on offer.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Offer {
+    pub(super) secret: String,
+    pub(super) totp_url: String,
 }
 
 /// A [`Problem`] as it is written.
