@@ -14,16 +14,20 @@ use vestibule_testkit::database::on_both;
 
 const DOCUMENT: &str = include_str!("../../../../api/openapi.yaml");
 const ROUTER: &str = include_str!("../../src/http/mod.rs");
-const BASE: &str = "/_allauth/{client}/v1";
+const BASES: [&str; 2] = ["/_allauth/{client}/v1", BROWSER];
+/// Where the operations are that browsers have, and apps have not.
+const BROWSER: &str = "/_allauth/browser/v1";
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Switches on every operation.
 const ALL: &str = "
 [account]
 login_by_code_enabled = true
 rate_limits = false
+[mfa]
+trust_enabled = true
 ";
 
-/// Method and path below [`BASE`].
+/// Method and path below one of [`BASES`].
 pub(crate) type Operations = BTreeSet<(String, String)>;
 
 /// What the document promises.
@@ -32,10 +36,17 @@ pub(crate) fn documented() -> Operations {
     let operations = contract.operations().into_iter();
     operations
         .map(|(method, path)| {
-            let below = path.strip_prefix(BASE).expect("a path of the API");
+            let below = BASES.iter().find_map(|base| path.strip_prefix(base)).expect("a path of the API");
             (method, below.to_owned())
         })
         .collect()
+}
+
+/// What the document promises to browsers alone.
+fn of_browsers() -> Operations {
+    let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
+    let operations = contract.operations().into_iter();
+    operations.filter_map(|(method, path)| Some((method, path.strip_prefix(BROWSER)?.to_owned()))).collect()
 }
 
 /// What the router's source says: each `routes.at("path", &[("METHOD", handler), ...])`.
@@ -64,7 +75,9 @@ fn each_kind_of_client_is_served_what_is_documented_and_nothing_else() {
         let server = TestApp::start(backend, ALL).await;
         let documented = documented();
         let paths: BTreeSet<&String> = documented.iter().map(|(_, path)| path).collect();
-        for client in [server.app(), server.browser()] {
+        let of_browsers = of_browsers();
+        assert_eq!(of_browsers.len(), 1, "{of_browsers:?}");
+        for (client, is_browser) in [(server.app(), false), (server.browser(), true)] {
             for path in &paths {
                 for method in METHODS {
                     let mut client = client.clone();
@@ -72,9 +85,12 @@ fn each_kind_of_client_is_served_what_is_documented_and_nothing_else() {
                     let reply =
                         if method == "GET" { call.send().await } else { call.json(&json!({})).send().await };
                     let served = !matches!(reply.status, 404 | 405);
-                    let promised = documented.contains(&(method.to_owned(), (*path).clone()));
+                    let operation = (method.to_owned(), (*path).clone());
+                    let promised =
+                        documented.contains(&operation) && (is_browser || !of_browsers.contains(&operation));
                     assert_eq!(served, promised, "{method} {path}: {reply}");
-                    if !promised {
+                    let exists = is_browser || !of_browsers.iter().any(|(_, theirs)| theirs == *path);
+                    if !promised && exists {
                         let allow = reply.expect(405).header("allow").map(str::to_owned);
                         let allow = allow.unwrap_or_else(|| panic!("{method} {path}: no Allow"));
                         assert!(!allow.split(',').any(|allowed| allowed.trim() == method), "{allow}");

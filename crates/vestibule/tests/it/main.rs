@@ -10,6 +10,7 @@ mod failure;
 mod hijack;
 mod links;
 mod login;
+mod mfa;
 mod outage;
 mod passwords;
 mod postbox;

@@ -25,7 +25,8 @@ const CORE: Rooms = &[
     ("context", &["refusal", "visit", "event"]),
     ("session", &["refusal", "visit", "event", "context"]),
     ("account", &["refusal", "visit", "event", "context", "session"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "account"]),
+    ("mfa", &["refusal", "visit", "event", "context", "session", "account"]),
+    ("login", &["refusal", "visit", "event", "context", "session", "account", "mfa"]),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.
