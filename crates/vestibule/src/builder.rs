@@ -11,7 +11,7 @@ use vestibule_base::outbound::{Outbound, OutboundError};
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::{Clock, Keyring, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, sessions, trust};
-use vestibule_core::Ctx;
+use vestibule_core::{Ctx, Fault, mfa};
 
 use crate::http;
 use crate::users::Users;
@@ -79,6 +79,15 @@ impl Vestibule {
     /// [`StorageError`] if the queue cannot be read.
     pub async fn deliver_now(&self) -> Result<usize, StorageError> {
         self.ctx.delivery.deliver_due(&self.ctx.db, self.ctx.clock.now()).await
+    }
+
+    /// Encrypts with the present secret key what was encrypted with a former one, so that this one can be taken out of
+    /// the settings. Gives how many secrets there are.
+    ///
+    /// # Errors
+    /// [`Fault`] if the database does not answer, or one of them opens with none of the keys.
+    pub async fn reseal(&self) -> Result<usize, Fault> {
+        mfa::reseal(&self.ctx).await
     }
 
     /// The database.

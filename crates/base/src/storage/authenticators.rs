@@ -56,6 +56,21 @@ pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Vec<Authenticator>
     rows.iter().map(read).collect()
 }
 
+/// Authenticators of all users with ids above `after`, in order.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn list(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Authenticator>, StorageError> {
+    let rows = conn
+        .all(
+            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at FROM authenticators
+             WHERE id > $1 ORDER BY id LIMIT $2",
+            vals![after, limit],
+        )
+        .await?;
+    rows.iter().map(read).collect()
+}
+
 /// The kinds of authenticators that a user has, each once, by name.
 ///
 /// # Errors

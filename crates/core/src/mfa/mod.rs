@@ -20,6 +20,9 @@ use crate::refusal::{Fault, Outcome, Problem, Refusal};
 use crate::session;
 use crate::visit::{Method, Record, Visit};
 
+/// How many authenticators are encrypted anew in one transaction.
+const RESEALED_AT_ONCE: i64 = 200;
+
 /// An authenticator as its owner sees it.
 #[derive(Debug)]
 pub struct Listed {
@@ -161,6 +164,27 @@ pub async fn remove(tx: &mut Conn, visit: &Visit, row: &Authenticator) -> Outcom
     Ok(())
 }
 
+/// Encrypts with the present secret key what all authenticators know, so that former keys are not needed for them any
+/// more (X1). Gives how many there are. Safe beside a server that runs with the same keys.
+///
+/// # Errors
+/// [`Fault::Broken`] names one that no key opens; those before it are done.
+pub async fn reseal(ctx: &Ctx) -> Result<usize, Fault> {
+    let (mut done, mut last) = (0, 0);
+    loop {
+        let mut tx = ctx.db.write().await?;
+        let rows = authenticators::list(&mut tx, last, RESEALED_AT_ONCE).await?;
+        let Some(end) = rows.last().map(|row| row.id) else { return Ok(done) };
+        for row in &rows {
+            let sealed = seal(ctx, row.user_id, row.kind, &open(ctx, row.user_id, row.kind, &row.secret)?)?;
+            // One that was used meanwhile was written anew by that.
+            authenticators::replace_secret(&mut tx, row.id, &row.secret, &sealed, None).await?;
+        }
+        tx.commit().await?;
+        (done, last) = (done + rows.len(), end);
+    }
+}
+
 /// Encrypts what an authenticator knows, for this user and kind alone (X1).
 ///
 /// # Errors
@@ -172,15 +196,15 @@ pub fn seal(ctx: &Ctx, user_id: i64, kind: Kind, plain: &[u8]) -> Result<Vec<u8>
 /// Decrypts it.
 ///
 /// # Errors
-/// [`Refusal::Fault`] if no secret key, present or former, opens it.
-pub fn open(ctx: &Ctx, user_id: i64, kind: Kind, sealed: &[u8]) -> Outcome<Vec<u8>> {
+/// [`Fault::Broken`] if no secret key, present or former, opens it.
+pub fn open(ctx: &Ctx, user_id: i64, kind: Kind, sealed: &[u8]) -> Result<Vec<u8>, Fault> {
     let opened = ctx.keyring.open(Purpose::Authenticator, &owner(user_id, kind), sealed);
-    Ok(opened.ok_or_else(|| {
+    opened.ok_or_else(|| {
         Fault::Broken(format!(
             "no secret key opens the {} of user {user_id}; is a former key missing from server.secret_key_fallbacks?",
             kind.name()
         ))
-    })?)
+    })
 }
 
 fn owner(user_id: i64, kind: Kind) -> Vec<u8> {

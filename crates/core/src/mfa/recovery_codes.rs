@@ -1,5 +1,7 @@
 //! Recovery codes: a set on paper, for when the other factors are lost. Each works once.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use vestibule_base::config::AuthenticatorType as Kind;
 use vestibule_base::delivery::MailKind;
@@ -62,8 +64,8 @@ impl Unused {
     }
 }
 
-impl std::fmt::Debug for Unused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Unused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Unused(…)")
     }
 }

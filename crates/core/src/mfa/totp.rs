@@ -1,5 +1,7 @@
 //! Codes of an authenticator app (RFC 6238, HMAC-SHA-1).
 
+use std::fmt;
+
 use totp_rs::{Builder, Secret, Totp, TotpError};
 use vestibule_base::config::AuthenticatorType as Kind;
 use vestibule_base::delivery::MailKind;
@@ -30,12 +32,21 @@ pub enum Status {
     /// It is set up.
     Active(Authenticator),
     /// It is not, and this secret is offered to be put into an app.
-    Offered {
-        /// The secret in base 32.
-        secret: String,
-        /// The same with all that an app must know, for a QR code.
-        url: String,
-    },
+    Offered(Offer),
+}
+
+/// A secret to be put into an app. Prints as dots.
+pub struct Offer {
+    /// The secret in base 32.
+    pub secret: String,
+    /// The same with all that an app must know, for a QR code.
+    pub url: String,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Offer(…)")
+    }
 }
 
 /// Looks whether whoever is logged in has TOTP; offers a new secret to this session if not. Of several secrets the last
@@ -75,7 +86,7 @@ pub async fn status(ctx: &Ctx, visit: &mut Visit) -> Outcome<Status> {
         .with_issuer(Some(issuer(ctx)))
         .build()
         .map_err(broken)?;
-    Ok(Status::Offered { secret: totp.secret().to_base32(), url: totp.to_url().map_err(broken)? })
+    Ok(Status::Offered(Offer { secret: totp.secret().to_base32(), url: totp.to_url().map_err(broken)? }))
 }
 
 /// Sets up TOTP with the first code of the secret that was offered to this session; recovery codes are made along.

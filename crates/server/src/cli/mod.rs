@@ -1,6 +1,7 @@
 //! The command line. Each command is a file; all of them say what went wrong in one line and exit with 1.
 
 mod config;
+mod keys;
 mod migrate;
 mod serve;
 mod users;
@@ -14,7 +15,7 @@ use vestibule_base::storage::StorageError;
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
-use vestibule::{AdminError, BuildError};
+use vestibule::{AdminError, BuildError, Fault};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -35,6 +36,9 @@ enum Command {
     Config(config::Command),
     /// Bring the database up to this version. `serve` does so too.
     Migrate(Settings),
+    /// Change the secret key.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Create, list and change users.
     #[command(subcommand)]
     Users(users::Command),
@@ -62,6 +66,8 @@ enum Failure {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
     Serve(#[from] serve::ServeError),
     #[error("{first}{}", more(*others))]
     Findings { first: String, others: usize },
@@ -85,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(command) => config::run(command),
         Command::Serve(settings) => blocking(serve::run(settings)),
         Command::Migrate(settings) => blocking(migrate::run(settings)),
+        Command::Keys(command) => blocking(keys::run(command)),
         Command::Users(command) => blocking(users::run(command)),
     };
     match result {

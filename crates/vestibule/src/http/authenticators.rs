@@ -25,7 +25,7 @@ pub(super) fn totp(call: &mut Call) -> Reply<'_> {
     Box::pin(async move {
         match totp::status(&call.ctx, &mut call.visit).await? {
             Status::Active(row) => Answer::data(Shape::new(&row, None)),
-            Status::Offered { secret, url } => {
+            Status::Offered(totp::Offer { secret, url }) => {
                 let offer = Some(Offer { secret, totp_url: url });
                 Ok(Answer::Envelope {
                     status: StatusCode::NOT_FOUND,
@@ -68,7 +68,7 @@ pub(super) fn generate_recovery_codes(call: &mut Call) -> Reply<'_> {
 }
 
 /// An authenticator, as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Shape<'a> {
     #[serde(rename = "type")]
     kind: AuthenticatorType,

@@ -1,5 +1,7 @@
 //! The JSON around every answer.
 
+use std::fmt;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -32,11 +34,17 @@ pub(super) struct Meta<'a> {
     pub(super) offer: Option<Offer>,
 }
 
-/// A TOTP secret on offer.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// A TOTP secret on offer. Prints as dots.
+#[derive(PartialEq, Eq, Serialize)]
 pub(super) struct Offer {
     pub(super) secret: String,
     pub(super) totp_url: String,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Offer(…)")
+    }
 }
 
 /// A [`Problem`] as it is written.

@@ -11,6 +11,8 @@ mod hijack;
 mod links;
 mod login;
 mod mfa;
+mod mfa_login;
+mod mfa_trust;
 mod outage;
 mod passwords;
 mod postbox;
