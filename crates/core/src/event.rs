@@ -43,6 +43,18 @@ pub enum Event {
     TokensRefreshed,
     /// A refresh token came again after it was used: its session has ended.
     RefreshTokenReused,
+    /// An authenticator was set up.
+    AuthenticatorAdded,
+    /// An authenticator was removed.
+    AuthenticatorRemoved,
+    /// A code of no authenticator was tried.
+    SecondFactorFailed,
+    /// New recovery codes were made in place of the old ones.
+    RecoveryCodesGenerated,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+    /// A browser was trusted.
+    BrowserTrusted,
     /// An operator let a user in again.
     Activated,
     /// An operator shut a user out.
@@ -75,6 +87,12 @@ impl Event {
             Self::SessionsEnded => "sessions_ended",
             Self::TokensRefreshed => "tokens_refreshed",
             Self::RefreshTokenReused => "refresh_token_reused",
+            Self::AuthenticatorAdded => "authenticator_added",
+            Self::AuthenticatorRemoved => "authenticator_removed",
+            Self::SecondFactorFailed => "second_factor_failed",
+            Self::RecoveryCodesGenerated => "recovery_codes_generated",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::BrowserTrusted => "browser_trusted",
             Self::Activated => "activated",
             Self::Deactivated => "deactivated",
             Self::Deleted => "deleted",

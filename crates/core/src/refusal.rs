@@ -33,6 +33,9 @@ pub enum Refusal {
     /// The state does not allow it.
     #[error("conflict")]
     Conflict,
+    /// The state does not allow it, for a reason that the caller can do something about.
+    #[error("conflict: {}", .0.code)]
+    Blocked(Problem),
     /// The session is no more.
     #[error("the session is gone")]
     Gone,
@@ -133,6 +136,10 @@ macro_rules! problems {
 }
 
 problems! {
+    /// With a second factor, no unverified address can be added.
+    add_email_blocked = "add_email_blocked", "An account with a second factor cannot get an unverified email address.";
+    /// Recovery codes stand in for something.
+    cannot_generate_recovery_codes = "cannot_generate_recovery_codes", "Recovery codes need another second factor to stand in for.";
     /// The current address cannot go while others are there, or while it is needed to log in.
     cannot_remove_primary_email = "cannot_remove_primary_email", "The primary email address cannot be removed.";
     /// This account has the address already.
@@ -177,6 +184,8 @@ problems! {
     phone_password_mismatch = "phone_password_mismatch", "The phone number or the password is not correct.";
     /// Another account has the number.
     phone_taken = "phone_taken", "An account with this phone number exists.";
+    /// A limit is used up.
+    rate_limited = "rate_limited", "Too many attempts. Please try again later.";
     /// A field is missing.
     required = "required", "This field is required.";
     /// A change that changes nothing.
@@ -191,6 +200,8 @@ problems! {
     unknown_phone = "unknown_phone", "This phone number is not known.";
     /// No session of this user.
     unknown_session = "invalid_choice", "One of these is not among the sessions that can be ended.";
+    /// A second factor needs proved addresses.
+    unverified_email = "unverified_email", "Please verify your email address before setting up a second factor.";
     /// An unverified address cannot take the place of a verified one.
     unverified_primary_email = "unverified_primary_email", "The primary email address must be a verified one.";
     /// A name that is kept back.

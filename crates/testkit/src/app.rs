@@ -26,7 +26,7 @@ pub struct TestApp {
     pub clock: Arc<TestClock>,
     /// What its clients speak to.
     pub door: Door,
-    config: Box<Config>,
+    settings: toml::Table,
     // Last, so that the connections are gone before what they connect to.
     database: Arc<TestDatabase>,
 }
@@ -60,8 +60,10 @@ impl TestApp {
     /// If it does not start.
     pub async fn start(backend: Backend, settings: &str) -> Self {
         let database = Arc::new(TestDatabase::create(backend).await);
-        let config = configured(&database, settings);
-        Self::on(database, config, Arc::new(TestClock::at(START))).await
+        let mut all = parse(SETTINGS);
+        merge(&mut all, parse(settings));
+        merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
+        Self::on(database, all, Arc::new(TestClock::at(START))).await
     }
 
     /// Another server of the same settings on the same database, by the same clock: the next instance of a cluster, or
@@ -70,28 +72,30 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn second(&self) -> Self {
-        Self::on(Arc::clone(&self.database), (*self.config).clone(), Arc::clone(&self.clock)).await
+        self.second_with("").await
     }
 
-    /// The same under other settings: after a change of the configuration.
+    /// The same, with `settings` in TOML over those of this one.
     ///
     /// # Panics
     /// If it does not start.
     pub async fn second_with(&self, settings: &str) -> Self {
-        let config = configured(&self.database, settings);
-        Self::on(Arc::clone(&self.database), config, Arc::clone(&self.clock)).await
+        let mut all = self.settings.clone();
+        merge(&mut all, parse(settings));
+        Self::on(Arc::clone(&self.database), all, Arc::clone(&self.clock)).await
     }
 
-    async fn on(database: Arc<TestDatabase>, config: Config, clock: Arc<TestClock>) -> Self {
+    async fn on(database: Arc<TestDatabase>, settings: toml::Table, clock: Arc<TestClock>) -> Self {
+        let config = Config::from_toml(&settings.to_string()).unwrap_or_else(|error| panic!("{error}"));
         let (public_url, prefix) = (config.server.public_url.clone(), config.headless.path_prefix.clone());
-        let vestibule = Vestibule::builder(config.clone()).clock(clock.clone()).build().await;
+        let vestibule = Vestibule::builder(config).clock(clock.clone()).build().await;
         let vestibule = vestibule.unwrap_or_else(|error| panic!("{error}"));
         let observer = Arc::new({
             let prefix = prefix.clone();
             move |method: &Method, path: &str, reply: &Reply| keeps_the_contract(&prefix, method, path, reply)
         });
         let door = Door { router: vestibule.router(), public_url, prefix, observer: Some(observer) };
-        Self { db: vestibule.db().clone(), vestibule, clock, door, config: Box::new(config), database }
+        Self { db: vestibule.db().clone(), vestibule, clock, door, settings, database }
     }
 
     /// A new app client.
@@ -153,13 +157,6 @@ fn keeps_the_contract(prefix: &str, method: &Method, path: &str, reply: &Reply) 
     let path = format!("/_allauth{path}");
     let checked = CONTRACT.check(method.as_str(), &path, reply.status, &reply.json);
     assert!(checked.is_ok(), "{}\nin {reply}", checked.err().unwrap_or_default());
-}
-
-fn configured(database: &TestDatabase, settings: &str) -> Config {
-    let mut all = parse(SETTINGS);
-    merge(&mut all, parse(settings));
-    merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
-    Config::from_toml(&all.to_string()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn parse(settings: &str) -> toml::Table {

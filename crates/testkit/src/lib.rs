@@ -11,3 +11,4 @@ pub mod contract;
 pub mod database;
 pub mod mailbox;
 mod scratch;
+pub mod totp;

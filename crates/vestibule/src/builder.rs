@@ -11,8 +11,8 @@ use vestibule_base::outbound::{Outbound, OutboundError};
 use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::{Clock, Keyring, SigningKeys, SystemClock};
-use vestibule_base::storage::{Db, StorageError, limits, links, sessions};
-use vestibule_core::Ctx;
+use vestibule_base::storage::{Db, StorageError, limits, links, sessions, trust};
+use vestibule_core::{Ctx, Fault, mfa};
 
 use crate::http;
 use crate::users::Users;
@@ -85,6 +85,15 @@ impl Vestibule {
         self.ctx.delivery.deliver_due(&self.ctx.db, self.ctx.clock.now()).await
     }
 
+    /// Encrypts with the present secret key what was encrypted with a former one, so that this one can be taken out of
+    /// the settings. Gives how many secrets there are.
+    ///
+    /// # Errors
+    /// [`Fault`] if the database does not answer, or one of them opens with none of the keys.
+    pub async fn reseal(&self) -> Result<usize, Fault> {
+        mfa::reseal(&self.ctx).await
+    }
+
     /// The database.
     #[must_use]
     pub fn db(&self) -> &Db {
@@ -122,6 +131,7 @@ impl Vestibule {
             let mut gone = sessions::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += links::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             tx.commit().await?;
             if gone == 0 {
                 return Ok(());
@@ -195,10 +205,6 @@ fn delivery_settings(config: &Config) -> Settings {
         subject_prefix: email.subject_prefix.clone(),
         template_dir: email.template_dir.clone(),
         sms: config.sms.webhook_url.as_ref().map(webhook),
-        site_name: site_name(&config.server.public_url),
+        site_name: config.host().unwrap_or_default(),
     }
-}
-
-fn site_name(public_url: &str) -> String {
-    url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -20,4 +20,5 @@ pub use builder::{BuildError, Builder, Vestibule};
 pub use users::Users;
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
+pub use vestibule_core::Fault;
 pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};

@@ -42,6 +42,10 @@ settings! {
         /// Whether recovery codes can be seen only once. allauth: `MFA_RECOVERY_CODES_SHOW_ONCE`.
         pub recovery_codes_show_once: bool = false,
 
+        /// Whether the owner of an account is mailed, too, when one of its recovery codes was used; needs
+        /// `account.email_notifications`. allauth sends no such mail.
+        pub recovery_code_used_mail: bool = false,
+
         /// Seconds that a TOTP code is shown. allauth: `MFA_TOTP_PERIOD`.
         pub totp_period: u32 = 30,
 
@@ -108,7 +112,7 @@ settings! {
 }
 
 /// A kind of second factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticatorType {
     /// Codes of an authenticator app.
@@ -117,6 +121,24 @@ pub enum AuthenticatorType {
     RecoveryCodes,
     /// Security keys and passkeys.
     Webauthn,
+}
+
+impl AuthenticatorType {
+    /// Its name in settings, answers and the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::RecoveryCodes => "recovery_codes",
+            Self::Webauthn => "webauthn",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Totp, Self::RecoveryCodes, Self::Webauthn].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// Whether a security key must verify who holds it.

@@ -96,6 +96,12 @@ impl Config {
         self.server.public_url.starts_with("https://")
     }
 
+    /// The host that people reach this server at, without its port.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        url::Url::parse(&self.server.public_url).ok()?.host_str().map(str::to_owned)
+    }
+
     /// Whether the session cookie is for https alone.
     #[must_use]
     pub fn session_cookie_secure(&self) -> bool {
@@ -106,6 +112,12 @@ impl Config {
     #[must_use]
     pub fn csrf_cookie_secure(&self) -> bool {
         self.csrf.cookie_secure.unwrap_or(self.is_https())
+    }
+
+    /// Whether browsers can be trusted, for whatever purpose.
+    #[must_use]
+    pub fn trusts_browsers(&self) -> bool {
+        self.mfa.trust_enabled || self.account.login_by_code_trust_enabled
     }
 
     /// Whether text messages can be sent, be it to the development mailbox.

@@ -43,6 +43,14 @@ pub enum MailKind {
     PasswordSet(Notice),
     /// The password was reset.
     PasswordReset(Notice),
+    /// An authenticator app is asked for from now on.
+    TotpActivated(Notice),
+    /// No authenticator app is asked for any more.
+    TotpDeactivated(Notice),
+    /// The recovery codes are others now.
+    RecoveryCodesGenerated(Notice),
+    /// A recovery code was used.
+    RecoveryCodeUsed(Notice),
 }
 
 /// Whence something was done to an account.
@@ -73,6 +81,10 @@ impl MailKind {
             Self::PasswordChanged(_) => "password_changed",
             Self::PasswordSet(_) => "password_set",
             Self::PasswordReset(_) => "password_reset",
+            Self::TotpActivated(_) => "totp_activated",
+            Self::TotpDeactivated(_) => "totp_deactivated",
+            Self::RecoveryCodesGenerated(_) => "recovery_codes_generated",
+            Self::RecoveryCodeUsed(_) => "recovery_code_used",
         }
     }
 

@@ -60,7 +60,11 @@ const BUILT_IN: &[(&str, &str)] = built_in!(
     "email_deleted",
     "password_changed",
     "password_set",
-    "password_reset"
+    "password_reset",
+    "totp_activated",
+    "totp_deactivated",
+    "recovery_codes_generated",
+    "recovery_code_used"
 );
 
 impl Templates {
@@ -154,7 +158,11 @@ fn values(kind: &MailKind) -> Value {
         }
         MailKind::PasswordChanged(notice)
         | MailKind::PasswordSet(notice)
-        | MailKind::PasswordReset(notice) => whence(notice),
+        | MailKind::PasswordReset(notice)
+        | MailKind::TotpActivated(notice)
+        | MailKind::TotpDeactivated(notice)
+        | MailKind::RecoveryCodesGenerated(notice)
+        | MailKind::RecoveryCodeUsed(notice) => whence(notice),
     }
 }
 
@@ -261,7 +269,11 @@ fn samples() -> Vec<MailKind> {
         MailKind::EmailDeleted { email: from, notice: notice.clone() },
         MailKind::PasswordChanged(notice.clone()),
         MailKind::PasswordSet(notice.clone()),
-        MailKind::PasswordReset(notice),
+        MailKind::PasswordReset(notice.clone()),
+        MailKind::TotpActivated(notice.clone()),
+        MailKind::TotpDeactivated(notice.clone()),
+        MailKind::RecoveryCodesGenerated(notice.clone()),
+        MailKind::RecoveryCodeUsed(notice),
     ]
 }
 

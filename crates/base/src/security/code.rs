@@ -53,6 +53,12 @@ impl Code {
         parts.join("-")
     }
 
+    /// Its letters and digits, to be compared with a code that no digest is kept of.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// The keyed hash to store in its place: codes are short, a plain hash could be searched.
     #[must_use]
     pub fn digest(&self, keyring: &Keyring) -> Digest {

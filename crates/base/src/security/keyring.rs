@@ -28,6 +28,10 @@ pub enum Purpose {
     Webhook,
     /// Refresh tokens kept for an honest retry.
     RefreshToken,
+    /// What authenticators know: TOTP secrets, recovery codes.
+    Authenticator,
+    /// The tie between a trusted browser and the credentials that it was trusted under.
+    Trust,
 }
 
 impl Purpose {
@@ -38,6 +42,8 @@ impl Purpose {
             Self::Outbox => b"vestibule/outbox/1",
             Self::Webhook => b"vestibule/webhook/1",
             Self::RefreshToken => b"vestibule/refresh-token/1",
+            Self::Authenticator => b"vestibule/authenticator/1",
+            Self::Trust => b"vestibule/trust/1",
         }
     }
 }
@@ -53,8 +59,15 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Keys([Digest; PURPOSES.len()]);
 
-const PURPOSES: [Purpose; 5] =
-    [Purpose::Code, Purpose::SessionPassword, Purpose::Outbox, Purpose::Webhook, Purpose::RefreshToken];
+const PURPOSES: [Purpose; 7] = [
+    Purpose::Code,
+    Purpose::SessionPassword,
+    Purpose::Outbox,
+    Purpose::Webhook,
+    Purpose::RefreshToken,
+    Purpose::Authenticator,
+    Purpose::Trust,
+];
 
 impl Keys {
     fn derive(secret: &str) -> Self {
@@ -63,13 +76,15 @@ impl Keys {
     }
 
     fn of(&self, purpose: Purpose) -> &Digest {
-        let [code, session_password, outbox, webhook, refresh_token] = &self.0;
+        let [code, session_password, outbox, webhook, refresh_token, authenticator, trust] = &self.0;
         match purpose {
             Purpose::Code => code,
             Purpose::SessionPassword => session_password,
             Purpose::Outbox => outbox,
             Purpose::Webhook => webhook,
             Purpose::RefreshToken => refresh_token,
+            Purpose::Authenticator => authenticator,
+            Purpose::Trust => trust,
         }
     }
 }

@@ -4,8 +4,11 @@ use super::{Conn, Db, StorageError};
 use crate::vals;
 
 /// Numbered from 1. Never edit one that was released: add another.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_accounts.sql"), include_str!("migrations/0002_tokens.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_accounts.sql"),
+    include_str!("migrations/0002_tokens.sql"),
+    include_str!("migrations/0003_authenticators.sql"),
+];
 
 /// The version that this binary brings the schema to.
 pub const LATEST: i64 = MIGRATIONS.len() as i64;

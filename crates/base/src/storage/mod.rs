@@ -7,6 +7,7 @@
 //! the limits of what is sent to them, the session, after these what belongs to user or session, and last the limits of
 //! text messages, of which a network's counts for all its users.
 
+pub mod authenticators;
 mod backup;
 mod db;
 pub mod emails;
@@ -22,6 +23,7 @@ mod readers;
 mod restore;
 pub mod sessions;
 pub mod tokens;
+pub mod trust;
 pub mod users;
 
 pub use backup::{BackupError, backup};

@@ -15,7 +15,7 @@ pub struct Process {
     pub user_id: Option<i64>,
     /// Where it was sent.
     pub address: String,
-    /// Keyed hash of the code; `None`: no code is right.
+    /// What the right code is known by: its keyed hash, or the sealed secret that it is made of; `None`: no code is right.
     pub code_hash: Option<Vec<u8>>,
     /// Wrong codes that may still be tried.
     pub attempts_left: i64,

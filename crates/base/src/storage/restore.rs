@@ -36,6 +36,8 @@ pub struct Ended {
     pub links: i64,
     /// Messages that waited to be sent.
     pub messages: i64,
+    /// Browsers that were not asked for a second factor.
+    pub trusted_browsers: i64,
 }
 
 /// Ends everything that a backup held open. Users, addresses, numbers, passwords and the counters of limits stay.
@@ -53,12 +55,14 @@ pub async fn end_all(tx: &mut Conn) -> Result<Ended, StorageError> {
         codes: count(tx, "SELECT count(*) FROM processes").await?,
         links: count(tx, "SELECT count(*) FROM links").await?,
         messages: count(tx, "SELECT count(*) FROM outbox").await?,
+        trusted_browsers: count(tx, "SELECT count(*) FROM trusts").await?,
     };
     // Logins, processes and refresh tokens belong to sessions, and go with them.
     for sql in [
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions LIMIT $1)",
         "DELETE FROM links WHERE id IN (SELECT id FROM links LIMIT $1)",
         "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox LIMIT $1)",
+        "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts LIMIT $1)",
     ] {
         while tx.execute(sql, vals![AT_ONCE]).await? > 0 {}
     }
@@ -343,15 +347,18 @@ mod tests {
     use crate::storage::backup;
 
     /// Tables that a restore leaves as they are in the backup.
-    const SURVIVE: &[&str] = &["emails", "limits", "mailbox", "phones", "schema_version", "users"];
+    const SURVIVE: &[&str] =
+        &["authenticators", "emails", "limits", "mailbox", "phones", "schema_version", "users"];
     /// Tables whose rows it removes.
-    const END: &[&str] = &["links", "logins", "outbox", "processes", "sessions", "tokens"];
+    const END: &[&str] = &["links", "logins", "outbox", "processes", "sessions", "tokens", "trusts"];
     const NOW: Millis = 1_800_000_000_000;
     const KEPT: &str = "db.before-restore-20270115T080000.000Z";
     const FILL: &[&str] = &[
         "INSERT INTO users (id, username, password, created_at) VALUES (7, 'ada', 'hash', 1)",
         "INSERT INTO emails (user_id, email) VALUES (7, 'ada@example.org')",
         "INSERT INTO phones (user_id, phone) VALUES (7, '+31201234567')",
+        "INSERT INTO authenticators (user_id, kind, secret, created_at) VALUES (7, 'totp', 's', 1)",
+        "INSERT INTO trusts (token_hash, user_id, mark, expires_at) VALUES ('t', 7, 'm', 9)",
         "INSERT INTO limits (bucket, hits, expires_at) VALUES ('b', 'h', 9)",
         "INSERT INTO mailbox (channel, recipient, message, received_at) VALUES ('mail', 'ada', '{}', 1)",
         "INSERT INTO sessions (id, token_hash, client, ip, user_agent, created_at, last_seen_at, expires_at)
@@ -406,7 +413,10 @@ mod tests {
         let mut tx = db.write().await.unwrap();
         let ended = end_all(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(ended, Ended { sessions: 2, logins: 1, codes: 1, links: 1, messages: 1 });
+        assert_eq!(
+            ended,
+            Ended { sessions: 2, logins: 1, codes: 1, links: 1, messages: 1, trusted_browsers: 1 }
+        );
         for (table, rows) in tables(&db).await {
             let (survives, ends) = (SURVIVE.contains(&table.as_str()), END.contains(&table.as_str()));
             assert!(

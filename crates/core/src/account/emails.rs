@@ -4,7 +4,7 @@ use vestibule_base::config::{LoginMethod, PreventEnumeration};
 use vestibule_base::delivery::MailKind;
 use vestibule_base::storage::emails::{self, Email};
 use vestibule_base::storage::processes::Process;
-use vestibule_base::storage::{Conn, links, users};
+use vestibule_base::storage::{Conn, authenticators, links, users};
 
 use super::address::EmailAddress;
 use super::process::{self, Kind};
@@ -67,7 +67,12 @@ pub async fn add(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outcome<
     if let Some(most) = most.filter(|most| own.len() >= *most as usize) {
         return Err(Problem::max_email_addresses(most).on("email").into());
     }
-    reauthenticate::require(ctx, visit)?;
+    // Else an account with a second factor, and that with somebody else's address, could come to be (H4).
+    let kept_back = account.email_verification_by_code_enabled || ctx.config.mfa.allow_unverified_email;
+    if !kept_back && !authenticators::kinds(&mut tx, user.id).await?.is_empty() {
+        return Err(Problem::add_email_blocked().on("email").into());
+    }
+    reauthenticate::require(ctx, visit).await?;
     if !account.email_verification_by_code_enabled {
         if account.change_email
             && let Some(former) = own.iter().rev().find(|row| !row.verified)
@@ -153,7 +158,7 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     if !can_delete(ctx, &rows, row) {
         return Err(Problem::cannot_remove_primary_email().on("email").into());
     }
-    reauthenticate::require(ctx, visit)?;
+    reauthenticate::require(ctx, visit).await?;
     remove(&mut tx, row).await?;
     Event::EmailRemoved.log(visit, Some(current.user.id), "");
     let primary =
@@ -192,7 +197,7 @@ pub async fn make_primary(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Out
     if !row.verified && rows.iter().any(|other| other.verified) {
         return Err(unverified().into());
     }
-    reauthenticate::require(ctx, visit)?;
+    reauthenticate::require(ctx, visit).await?;
     emails::set_primary(&mut tx, current.user.id, row.id).await?;
     links::delete_of_kind(&mut tx, recovery::LINK, current.user.id).await?;
     Event::PrimaryEmailChanged.log(visit, Some(current.user.id), "");

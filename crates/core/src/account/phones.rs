@@ -30,7 +30,7 @@ pub async fn get(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Phone>> {
 pub async fn change(ctx: &Ctx, visit: &mut Visit, phone: &PhoneNumber) -> Outcome<()> {
     let user = visit.current()?.user.clone();
     refuse_same_or_taken(ctx, &user, phone).await?;
-    reauthenticate::require(ctx, visit)?;
+    reauthenticate::require(ctx, visit).await?;
     let mut tx = ctx.db.write().await?;
     verify_phone::send(ctx, &mut tx, visit, Some(&user), phone.as_str()).await?;
     ctx.commit(tx).await

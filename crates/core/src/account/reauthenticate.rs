@@ -1,7 +1,9 @@
 //! Proving again who one is, before something that a stolen session must not do.
 
+use vestibule_base::config::AuthenticatorType;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::password::Password;
+use vestibule_base::storage::authenticators;
 
 use super::password::{self, Check};
 use crate::context::Ctx;
@@ -11,25 +13,48 @@ use crate::session;
 use crate::visit::{Current, Method, Record, Visit};
 
 /// Ways in which a user can prove again who they are.
-#[must_use]
-pub fn ways(current: &Current) -> Vec<&'static str> {
-    if current.user.password.is_some() { vec!["reauthenticate"] } else { vec![] }
+#[derive(Debug)]
+pub struct Ways {
+    /// By password.
+    pub password: bool,
+    /// By an authenticator of these kinds.
+    pub authenticators: Vec<AuthenticatorType>,
+}
+
+/// Looks which ways a user has.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn ways(ctx: &Ctx, current: &Current) -> Outcome<Ways> {
+    let mut conn = ctx.db.read().await?;
+    let authenticators = authenticators::kinds(&mut conn, current.user.id).await?;
+    Ok(Ways { password: current.user.password.is_some(), authenticators })
 }
 
 /// Demands a recent proof where the settings ask for one. A plain login is none.
 ///
 /// # Errors
 /// [`Refusal::Reauthenticate`] if there is none, [`Refusal::Unauthenticated`] if nobody is logged in.
-pub fn require(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
+pub async fn require(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
+    if ctx.config.account.reauthentication_required { demand(ctx, visit).await } else { Ok(()) }
+}
+
+/// Demands a recent proof whatever the settings of the account say.
+///
+/// # Errors
+/// As [`require`].
+pub async fn demand(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
     let current = visit.current()?;
-    // Who has no way to prove it again could otherwise never do anything.
-    if !ctx.config.account.reauthentication_required || ways(current).is_empty() {
-        return Ok(());
-    }
     let lifetime = ctx.config.account.reauthentication_timeout.saturating_mul(SECOND);
     let last = current.records.iter().rev().find(|record| record.reauthenticated);
     let recent = last.is_some_and(|record| (0..lifetime).contains(&visit.now.saturating_sub(record.at)));
-    if recent { Ok(()) } else { Err(Refusal::Reauthenticate) }
+    if recent {
+        return Ok(());
+    }
+    // Who has no way to prove it again could otherwise never do anything.
+    let ways = ways(ctx, current).await?;
+    let none = !ways.password && ways.authenticators.is_empty();
+    if none { Ok(()) } else { Err(Refusal::Reauthenticate) }
 }
 
 /// Takes the password of whoever is logged in as such a proof.

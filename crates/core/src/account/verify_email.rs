@@ -8,7 +8,7 @@ use vestibule_base::security::{Millis, Token};
 use vestibule_base::storage::emails::{self, Email};
 use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, links, logins, processes, sessions};
+use vestibule_base::storage::{Conn, StorageError, authenticators, links, logins, processes, sessions};
 
 use super::address::EmailAddress;
 use super::process::{self, Again, Kind, Try};
@@ -313,6 +313,7 @@ pub async fn mark_verified_in_passing(
 pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut User) -> Outcome<()> {
     users::set_password(tx, user.id, None).await?;
     user.password = None;
+    authenticators::delete_of_user(tx, user.id).await?;
     end_unproved(tx, user.id).await?;
     logins::delete_of_user(tx, user.id).await?;
     Event::PasswordWiped.log(visit, Some(user.id), "address proved");

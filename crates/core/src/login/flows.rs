@@ -1,9 +1,10 @@
 //! What a client may do next. Derived from settings and state, never stored.
 
 use serde::Serialize;
-use vestibule_base::storage::processes;
+use vestibule_base::config::AuthenticatorType;
+use vestibule_base::storage::{authenticators, processes};
 
-use super::pipeline;
+use super::pipeline::{self, Stage};
 use crate::account::process::Kind;
 use crate::account::reauthenticate;
 use crate::context::Ctx;
@@ -18,43 +19,72 @@ pub struct Flow {
     /// Whether it is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_pending: Option<bool>,
+    /// With which kinds of authenticator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub types: Option<Vec<AuthenticatorType>>,
 }
 
 impl Flow {
     fn new(id: &'static str) -> Self {
-        Self { id, is_pending: None }
+        Self { id, is_pending: None, types: None }
     }
 }
 
-/// What somebody may do to log in, or, logged in, to prove again who they are.
+/// What nobody in particular may do to log in; with it, what the login under way waits for.
 ///
 /// # Errors
 /// [`Refusal::Fault`](crate::Refusal::Fault).
-pub async fn now(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Flow>> {
-    let account = &ctx.config.account;
-    let mut flows = match visit.session.user() {
-        Some(current) => reauthenticate::ways(current).into_iter().map(Flow::new).collect(),
-        None => ways_in(ctx),
-    };
-    let mut resetting = false;
-    if let Some(session_id) = visit.session.id() {
+pub async fn to_enter(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Flow>> {
+    let mut flows = ways_in(ctx);
+    if visit.session.id().is_some() {
         let mut conn = ctx.db.read().await?;
-        if let Some((stage, _)) = pipeline::pending(ctx, &mut conn, visit).await? {
-            let pending = Flow { id: stage.key(), is_pending: Some(true) };
+        if let Some((stage, login)) = pipeline::pending(ctx, &mut conn, visit).await? {
+            let types = match (stage, login.user) {
+                (Stage::MfaAuthenticate, Some(user)) => {
+                    Some(authenticators::kinds(&mut conn, user.id).await?)
+                }
+                _ => None,
+            };
+            let pending = Flow { id: stage.key(), is_pending: Some(true), types };
             match flows.iter_mut().find(|flow| flow.id == pending.id) {
                 Some(flow) => *flow = pending,
                 None => flows.push(pending),
             }
         }
-        if account.password_reset_by_code_enabled {
-            let process = processes::find(&mut conn, session_id, Kind::PasswordReset.name()).await?;
-            resetting = process.is_some_and(|process| process.expires_at > visit.now);
-        }
     }
-    if account.password_reset_by_code_enabled {
-        flows.push(Flow { id: "password_reset_by_code", is_pending: Some(resetting) });
-    }
+    flows.extend(reset(ctx, visit).await?);
     Ok(flows)
+}
+
+/// What whoever is logged in may do to prove again who they are.
+///
+/// # Errors
+/// [`Refusal::Unauthenticated`](crate::Refusal::Unauthenticated) if nobody is.
+pub async fn to_reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Flow>> {
+    let ways = reauthenticate::ways(ctx, visit.current()?).await?;
+    let mut flows = Vec::new();
+    if ways.password {
+        flows.push(Flow::new("reauthenticate"));
+    }
+    if !ways.authenticators.is_empty() {
+        flows.push(Flow { types: Some(ways.authenticators), ..Flow::new("mfa_reauthenticate") });
+    }
+    flows.extend(reset(ctx, visit).await?);
+    Ok(flows)
+}
+
+/// The reset by code, where there is such a thing.
+async fn reset(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Flow>> {
+    if !ctx.config.account.password_reset_by_code_enabled {
+        return Ok(None);
+    }
+    let mut pending = false;
+    if let Some(session_id) = visit.session.id() {
+        let mut conn = ctx.db.read().await?;
+        let process = processes::find(&mut conn, session_id, Kind::PasswordReset.name()).await?;
+        pending = process.is_some_and(|process| process.expires_at > visit.now);
+    }
+    Ok(Some(Flow { is_pending: Some(pending), ..Flow::new("password_reset_by_code") }))
 }
 
 fn ways_in(ctx: &Ctx) -> Vec<Flow> {

@@ -8,7 +8,7 @@ use vestibule_base::storage::logins::{self, Attempt};
 use vestibule_base::storage::processes;
 use vestibule_base::storage::users::{self, User};
 
-use super::stages::{login_by_code, verify_email, verify_phone};
+use super::stages::{login_by_code, mfa_authenticate, mfa_trust, verify_email, verify_phone};
 use crate::account::primary_email;
 use crate::account::process::Kind;
 use crate::context::Ctx;
@@ -28,10 +28,15 @@ pub enum Stage {
     VerifyPhone,
     /// The proof of the email address.
     VerifyEmail,
+    /// The second factor.
+    MfaAuthenticate,
+    /// Whether to trust this browser.
+    MfaTrust,
 }
 
 /// All stages, in their order. A new one is a file in `stages/` and its lines here.
-pub const STAGES: [Stage; 3] = [Stage::LoginByCode, Stage::VerifyPhone, Stage::VerifyEmail];
+pub const STAGES: [Stage; 5] =
+    [Stage::LoginByCode, Stage::VerifyPhone, Stage::VerifyEmail, Stage::MfaAuthenticate, Stage::MfaTrust];
 
 /// What a stage says of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ impl Stage {
             Self::LoginByCode => "login_by_code",
             Self::VerifyPhone => "verify_phone",
             Self::VerifyEmail => "verify_email",
+            Self::MfaAuthenticate => "mfa_authenticate",
+            Self::MfaTrust => "mfa_trust",
         }
     }
 
@@ -64,6 +71,8 @@ impl Stage {
             Self::LoginByCode => login_by_code::check(ctx, tx, visit, login).await,
             Self::VerifyPhone => verify_phone::check(ctx, tx, visit, login).await,
             Self::VerifyEmail => verify_email::check(ctx, tx, visit, login).await,
+            Self::MfaAuthenticate => mfa_authenticate::check(ctx, tx, visit, login).await,
+            Self::MfaTrust => Ok(mfa_trust::check(ctx, visit, login)),
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct Visit {
     pub change: Change,
     /// Access and refresh tokens, to be handed to whoever has just entered.
     pub granted: Option<Granted>,
+    /// What the browser shows to prove that it was trusted.
+    pub trust: Option<Token>,
+    /// What it is to show from now on, if it was trusted by this request.
+    pub trusted: Option<Token>,
     /// The client's address.
     pub ip: String,
     /// The client's network, by which limits count.

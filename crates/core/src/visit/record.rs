@@ -1,6 +1,7 @@
 //! Authentication records: how, and when, the holder of a session proved who they are.
 
 use serde::{Deserialize, Serialize};
+use vestibule_base::config::AuthenticatorType;
 use vestibule_base::security::Millis;
 
 use crate::refusal::Outcome;
@@ -15,6 +16,8 @@ pub enum Method {
     Code,
     /// A password reset.
     PasswordReset,
+    /// An authenticator.
+    Mfa,
 }
 
 impl Method {
@@ -25,6 +28,7 @@ impl Method {
             Self::Password => "password",
             Self::Code => "code",
             Self::PasswordReset => "password_reset",
+            Self::Mfa => "mfa",
         }
     }
 }
@@ -45,6 +49,9 @@ pub struct Record {
     /// The number that was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// The authenticator that was used, and its row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticator: Option<(AuthenticatorType, i64)>,
     /// Whether it was given once more, by somebody logged in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reauthenticated: bool,
@@ -54,7 +61,15 @@ impl Record {
     /// A proof by `method`.
     #[must_use]
     pub fn new(method: Method, at: Millis) -> Self {
-        Self { method, at, email: None, username: None, phone: None, reauthenticated: false }
+        Self {
+            method,
+            at,
+            email: None,
+            username: None,
+            phone: None,
+            authenticator: None,
+            reauthenticated: false,
+        }
     }
 
     pub(crate) fn read_all(text: &str) -> Outcome<Vec<Self>> {

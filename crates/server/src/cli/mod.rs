@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod keys;
 mod migrate;
 mod restore;
 mod serve;
@@ -16,7 +17,7 @@ use vestibule_base::storage::{BackupError, RestoreError, StorageError};
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
-use vestibule::{AdminError, BuildError};
+use vestibule::{AdminError, BuildError, Fault};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -41,6 +42,9 @@ enum Command {
     Backup(backup::Command),
     /// Go back to a backup, and end the sessions and codes that it holds. Stop the server first.
     Restore(restore::Command),
+    /// Change the secret key.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Create, list and change users.
     #[command(subcommand)]
     Users(users::Command),
@@ -84,6 +88,8 @@ enum Failure {
     #[error("{0}")]
     Misused(&'static str),
     #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
     Serve(#[from] serve::ServeError),
     #[error("{first}{}", more(*others))]
     Findings { first: String, others: usize },
@@ -109,6 +115,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Migrate(settings) => blocking(migrate::run(settings)),
         Command::Backup(command) => blocking(backup::run(command)),
         Command::Restore(command) => blocking(restore::run(command)),
+        Command::Keys(command) => blocking(keys::run(command)),
         Command::Users(command) => blocking(users::run(command)),
     };
     match result {

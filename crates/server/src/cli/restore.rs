@@ -81,9 +81,9 @@ fn text(restored: &Restored) -> String {
         text += &format!("\nThe one before is kept: {}", replaced.display());
     }
     text += &match restored.ended {
-        Some(Ended { sessions, logins, codes, links, messages }) => format!(
+        Some(Ended { sessions, logins, codes, links, messages, trusted_browsers }) => format!(
             "\nEnded: {sessions} session(s), {logins} pending login(s), {codes} code(s), {links} mailed link(s), \
-             {messages} queued message(s)."
+             {messages} queued message(s), {trusted_browsers} trusted browser(s)."
         ),
         None => "\nSessions, codes and links are as they were at the backup.".to_owned(),
     };

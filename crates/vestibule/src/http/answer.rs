@@ -74,7 +74,7 @@ impl Answer {
 }
 
 async fn unauthenticated(ctx: &Ctx, visit: &Visit, status: StatusCode) -> Outcome<Answer> {
-    let data = json!({ "flows": flows::now(ctx, visit).await? });
+    let data = json!({ "flows": flows::to_enter(ctx, visit).await? });
     let meta = Meta { is_authenticated: Some(false), ..Meta::default() };
     Answer::envelope(status, data, meta)
 }
@@ -89,6 +89,7 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
         Refusal::Forbidden => Ok(Answer::status(StatusCode::FORBIDDEN)),
         Refusal::NotFound => Ok(Answer::status(StatusCode::NOT_FOUND)),
         Refusal::Conflict => Ok(Answer::status(StatusCode::CONFLICT)),
+        Refusal::Blocked(problem) => return wrong(StatusCode::CONFLICT, &[Wrong::from(problem)]),
         Refusal::Limited => Ok(Answer::status(StatusCode::TOO_MANY_REQUESTS)),
         Refusal::Fault(fault) => Err(Refusal::Fault(fault)),
     };
@@ -100,14 +101,18 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
 
 async fn reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Answer> {
     let current = visit.current()?;
-    let flows = flows::now(ctx, visit).await?;
+    let flows = flows::to_reauthenticate(ctx, visit).await?;
     let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
     Answer::envelope(StatusCode::UNAUTHORIZED, view::current(current, Some(flows)), meta)
 }
 
 /// What the caller did wrong.
 pub(super) fn invalid(errors: Vec<Wrong>) -> Response<Body> {
-    write(StatusCode::BAD_REQUEST, &Envelope { status: 400, data: None, meta: None, errors: &errors })
+    wrong(StatusCode::BAD_REQUEST, &errors)
+}
+
+fn wrong(status: StatusCode, errors: &[Wrong]) -> Response<Body> {
+    write(status, &Envelope { status: status.as_u16(), data: None, meta: None, errors })
 }
 
 /// What we could not do; the log says why.

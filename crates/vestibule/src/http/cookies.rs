@@ -22,6 +22,7 @@ pub(super) fn find(headers: &HeaderMap, name: &str) -> Option<String> {
 pub(super) struct Cookies {
     session: Form,
     csrf: Form,
+    trust: Form,
 }
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ struct Form {
 
 impl Cookies {
     pub(super) fn new(config: &Config) -> Self {
-        let (session, csrf) = (&config.session, &config.csrf);
+        let (session, csrf, mfa) = (&config.session, &config.csrf, &config.mfa);
         Self {
             session: Form {
                 name: session.cookie_name.clone(),
@@ -58,6 +59,17 @@ impl Cookies {
                 ),
                 max_age: csrf.cookie_age,
             },
+            trust: Form {
+                name: mfa.trust_cookie_name.clone(),
+                attributes: attributes(
+                    mfa.trust_cookie_path.as_deref().unwrap_or(&session.cookie_path),
+                    mfa.trust_cookie_domain.as_deref().or(session.cookie_domain.as_deref()),
+                    mfa.trust_cookie_samesite.unwrap_or(session.cookie_samesite),
+                    mfa.trust_cookie_secure.unwrap_or(config.session_cookie_secure()),
+                    mfa.trust_cookie_httponly.unwrap_or(session.cookie_httponly),
+                ),
+                max_age: mfa.trust_cookie_age,
+            },
         }
     }
 
@@ -67,6 +79,10 @@ impl Cookies {
 
     pub(super) fn no_session(&self) -> String {
         self.session.write("", 0)
+    }
+
+    pub(super) fn trust(&self, token: &Token) -> String {
+        self.trust.write(token.expose(), self.trust.max_age)
     }
 
     pub(super) fn csrf(&self, secret: &str) -> String {
@@ -113,6 +129,23 @@ mod tests {
         let csrf = cookies.csrf("secret");
         assert_eq!(csrf, "csrftoken=secret; Max-Age=31449600; Path=/; SameSite=Lax; Secure");
         assert!(cookies.no_session().starts_with("sessionid=; Max-Age=0; Expires="));
+    }
+
+    #[test]
+    fn m5_the_cookie_of_a_trusted_browser_is_guarded_as_the_session_s_is() {
+        let https = "server.public_url = 'https://auth.example.org'\nemail.host = 'localhost'\n";
+        let trust = |settings: &str| {
+            let config = Config::from_toml(&format!("{https}{settings}")).unwrap();
+            let token = Token::generate().unwrap();
+            Cookies::new(&config).trust(&token).replace(token.expose(), "T")
+        };
+        assert_eq!(trust(""), "mfa_trusted=T; Max-Age=1209600; Path=/; SameSite=Lax; Secure; HttpOnly");
+        assert_eq!(
+            trust(
+                "session = { cookie_path = '/a', cookie_samesite = 'Strict', cookie_domain = 'example.org' }"
+            ),
+            "mfa_trusted=T; Max-Age=1209600; Path=/a; SameSite=Strict; Domain=example.org; Secure; HttpOnly"
+        );
     }
 
     #[test]

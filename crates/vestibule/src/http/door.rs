@@ -183,7 +183,7 @@ impl Door {
                 let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
                 let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
                 let response = answer.into_response(door.handed(&call.visit));
-                door.leave(response, csrf, &call.visit.change)
+                door.leave(response, csrf, &call.visit)
             }
             Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
             Err(_) => answer::overdue(),
@@ -198,7 +198,7 @@ impl Door {
             call.visit.granted = None;
         }
         let response = answer::refuse(&self.ctx, &call.visit, refusal).await;
-        self.leave(response, held.and_then(Held::to_set), &call.visit.change)
+        self.leave(response, held.and_then(Held::to_set), &call.visit)
     }
 
     /// Finds the session that the request carries. An app is told when it is gone; a browser loses its cookie.
@@ -259,17 +259,18 @@ impl Door {
     }
 
     /// Hands a browser its cookies.
-    fn leave(&self, mut response: Response<Body>, csrf: Option<String>, change: &Change) -> Response<Body> {
+    fn leave(&self, mut response: Response<Body>, csrf: Option<String>, visit: &Visit) -> Response<Body> {
         if self.client == ClientKind::App {
             return response;
         }
-        let session = match change {
+        let session = match &visit.change {
             Change::Kept => None,
             Change::Issued(token) => Some(self.cookies.session(token)),
             Change::Ended => Some(self.cookies.no_session()),
         };
         let csrf = csrf.map(|secret| self.cookies.csrf(&secret));
-        for cookie in session.into_iter().chain(csrf) {
+        let trust = visit.trusted.as_ref().map(|token| self.cookies.trust(token));
+        for cookie in session.into_iter().chain(csrf).chain(trust) {
             if let Ok(value) = HeaderValue::try_from(cookie) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }

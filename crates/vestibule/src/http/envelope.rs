@@ -1,5 +1,7 @@
 //! The JSON around every answer.
 
+use std::fmt;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -19,7 +21,7 @@ pub(super) struct Envelope<'a> {
 }
 
 /// What is known beside the data.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Meta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) is_authenticated: Option<bool>,
@@ -31,6 +33,22 @@ pub(super) struct Meta<'a> {
     pub(super) access_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token: Option<&'a str>,
+    /// A TOTP secret to be put into an app, and the same as a URL.
+    #[serde(flatten)]
+    pub(super) offer: Option<Offer>,
+}
+
+/// A TOTP secret on offer. Prints as dots.
+#[derive(PartialEq, Eq, Serialize)]
+pub(super) struct Offer {
+    pub(super) secret: String,
+    pub(super) totp_url: String,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Offer(…)")
+    }
 }
 
 /// A [`Problem`] as it is written.

@@ -82,6 +82,25 @@ impl Form {
         parsed
     }
 
+    /// Yes or no; what was not sent is a no. Words and numbers for it count.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        let word = match self.members.get(name) {
+            None | Some(Value::Null) => return false,
+            Some(Value::Bool(flag)) => return *flag,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::String(text)) => text.trim().to_ascii_lowercase(),
+            Some(_) => String::from("?"),
+        };
+        match word.as_str() {
+            "true" | "1" | "on" => true,
+            "false" | "0" | "off" | "" => false,
+            _ => {
+                self.reject(Problem::invalid().on(name));
+                false
+            }
+        }
+    }
+
     /// All that is wrong so far.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems

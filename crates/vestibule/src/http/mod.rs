@@ -19,6 +19,7 @@ mod introspection;
 mod json;
 mod jwks;
 mod login;
+mod mfa;
 mod password;
 mod phones;
 mod providers;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::MethodRouter;
-use vestibule_base::config::ClientKind;
+use vestibule_base::config::{AuthenticatorType, ClientKind};
 use vestibule_core::Ctx;
 
 use door::{Door, Handler};
@@ -103,7 +104,29 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
         ],
     );
     routes.at("/account/phone", &[("GET", phones::get), ("POST", phones::post)]);
+    routes.at("/auth/2fa/authenticate", &[("POST", mfa::authenticate)]);
+    routes.at("/auth/2fa/reauthenticate", &[("POST", mfa::reauthenticate)]);
+    if client == ClientKind::Browser && ctx.config.trusts_browsers() {
+        routes.at("/auth/2fa/trust", &[("POST", mfa::trust)]);
+    }
     routes.at("/account/authenticators", &[("GET", authenticators::get)]);
+    let supported = &ctx.config.mfa.supported_types;
+    if supported.contains(&AuthenticatorType::Totp) {
+        routes.at(
+            "/account/authenticators/totp",
+            &[
+                ("GET", authenticators::totp),
+                ("POST", authenticators::activate_totp),
+                ("DELETE", authenticators::deactivate_totp),
+            ],
+        );
+    }
+    if supported.contains(&AuthenticatorType::RecoveryCodes) {
+        routes.at(
+            "/account/authenticators/recovery-codes",
+            &[("GET", authenticators::recovery_codes), ("POST", authenticators::generate_recovery_codes)],
+        );
+    }
     routes.at("/account/providers", &[("GET", providers::get)]);
     routes.at("/account/password/change", &[("POST", password::change)]);
     if client == ClientKind::App {

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 use vestibule_base::config::ClientKind;
+use vestibule_base::security::Token;
 use vestibule_core::visit::{Change, Session};
 use vestibule_core::{Ctx, Visit};
 
@@ -58,9 +59,17 @@ pub(super) fn visit(
         session: Session::None,
         change: Change::Kept,
         granted: None,
+        trust: trust(ctx, client, headers),
+        trusted: None,
         ip: address.to_string(),
         network: threshold.network(address),
         user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),
         now: ctx.clock.now(),
     }
+}
+
+/// What a browser shows to prove that it was trusted.
+fn trust(ctx: &Ctx, client: ClientKind, headers: &HeaderMap) -> Option<Token> {
+    let asks = client == ClientKind::Browser && ctx.config.trusts_browsers();
+    asks.then(|| Token::parse(&cookies::find(headers, &ctx.config.mfa.trust_cookie_name)?)).flatten()
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use vestibule_base::config::AuthenticatorType;
 use vestibule_base::security::Millis;
 use vestibule_base::storage::emails::Email;
 use vestibule_base::storage::users::User;
@@ -61,6 +62,10 @@ struct RecordShape<'a> {
     username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<&'a str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<AuthenticatorType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<i64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reauthenticated: bool,
 }
@@ -72,6 +77,8 @@ fn record(record: &Record) -> RecordShape<'_> {
         email: record.email.as_deref(),
         username: record.username.as_deref(),
         phone: record.phone.as_deref(),
+        kind: record.authenticator.map(|(kind, _)| kind),
+        id: record.authenticator.map(|(_, id)| id),
         reauthenticated: record.reauthenticated,
     }
 }

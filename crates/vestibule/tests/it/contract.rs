@@ -14,41 +14,40 @@ use vestibule_testkit::database::on_both;
 
 const DOCUMENT: &str = include_str!("../../../../api/openapi.yaml");
 const ROUTER: &str = include_str!("../../src/http/mod.rs");
-const BASE: &str = "/_allauth/{client}/v1";
+/// Where operations are: those of both kinds of client, and those of one.
+const BASES: [&str; 3] = ["/_allauth/{client}/v1", "/_allauth/browser/v1", "/_allauth/app/v1"];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Switches on every operation.
 const ALL: &str = "
 [account]
 login_by_code_enabled = true
 rate_limits = false
+[mfa]
+trust_enabled = true
 ";
-
-/// What only an `app` has is below this.
-const APP: &str = "/_allauth/app/v1";
 
 /// What is asked neither by browsers nor by apps.
 const BEHIND: [(&str, &str); 2] = [("GET", "/_allauth/forward-auth"), ("POST", "/_allauth/introspect")];
 
-/// Method and path below [`BASE`].
+/// Method and path below one of [`BASES`].
 pub(crate) type Operations = BTreeSet<(String, String)>;
+
+fn below(path: &str) -> Option<&str> {
+    BASES.iter().find_map(|base| path.strip_prefix(base))
+}
 
 /// What the document promises.
 pub(crate) fn documented() -> Operations {
     let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
     let operations = contract.operations().into_iter();
-    operations
-        .filter_map(|(method, path)| {
-            let below = path.strip_prefix(BASE).or_else(|| path.strip_prefix(APP))?;
-            Some((method, below.to_owned()))
-        })
-        .collect()
+    operations.filter_map(|(method, path)| Some((method, below(&path)?.to_owned()))).collect()
 }
 
 #[test]
 fn outside_of_the_clients_parts_is_what_those_behind_us_ask() {
     let contract = Contract::parse(DOCUMENT).expect("a document that can be read");
     let operations = contract.operations().into_iter();
-    let outside = operations.filter(|(_, path)| !path.starts_with(BASE) && !path.starts_with(APP));
+    let outside = operations.filter(|(_, path)| below(path).is_none());
     let expected = BEHIND.map(|(method, path)| (method.to_owned(), path.to_owned()));
     assert_eq!(outside.collect::<Vec<_>>(), expected);
     on_both(async |backend| {

@@ -26,7 +26,8 @@ const CORE: Rooms = &[
     ("session", &["refusal", "visit", "event", "context"]),
     ("token", &["refusal", "visit", "event", "context", "session"]),
     ("account", &["refusal", "visit", "event", "context", "session", "token"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "token", "account"]),
+    ("mfa", &["refusal", "visit", "event", "context", "session", "account"]),
+    ("login", &["refusal", "visit", "event", "context", "session", "token", "account", "mfa"]),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.

@@ -199,11 +199,17 @@ fn factors(config: &Config, report: &mut Report) {
     if mfa.totp_period == 0 {
         report.error("mfa.totp_period", "write a number of seconds above 0, such as 30");
     }
-    if !(6..=18).contains(&mfa.recovery_code_digits) || mfa.recovery_code_count == 0 {
+    if mfa.totp_tolerance > 60 {
         report.error(
-            "mfa.recovery_code_digits",
-            "recovery codes need 6 to 18 digits, and recovery_code_count above 0",
+            "mfa.totp_tolerance",
+            "so many codes are right at a time that one is soon guessed; 0 is best",
         );
+    }
+    if !(6..=18).contains(&mfa.recovery_code_digits) {
+        report.error("mfa.recovery_code_digits", "recovery codes need 6 to 18 digits");
+    }
+    if !(1..=100).contains(&mfa.recovery_code_count) {
+        report.error("mfa.recovery_code_count", "a set has 1 to 100 recovery codes");
     }
     if mfa.trust_cookie_age <= 0 {
         report.error("mfa.trust_cookie_age", "write a number of seconds above 0");
@@ -257,5 +263,8 @@ mod tests {
         let trust = "account.login_by_code_trust_enabled = true\nmfa.supported_types = []";
         expect(trust, "account.login_by_code_trust_enabled!");
         expect("mfa.totp_digits = 4", "mfa.totp_digits!");
+        expect("mfa.totp_tolerance = 61", "mfa.totp_tolerance!");
+        expect("mfa.recovery_code_digits = 5", "mfa.recovery_code_digits!");
+        expect("mfa.recovery_code_count = 101", "mfa.recovery_code_count!");
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         },
         Cookie {
             name: ("mfa.trust_cookie_name", &mfa.trust_cookie_name),
-            domain: ("mfa.trust_cookie_domain", mfa.trust_cookie_domain.as_deref()),
+            domain: (
+                "mfa.trust_cookie_domain",
+                mfa.trust_cookie_domain.as_deref().or(session.cookie_domain.as_deref()),
+            ),
             path: ("mfa.trust_cookie_path", mfa.trust_cookie_path.as_deref().unwrap_or(&session.cookie_path)),
             same_site: (
                 "mfa.trust_cookie_samesite",

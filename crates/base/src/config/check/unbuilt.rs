@@ -8,8 +8,6 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         ("socialaccount.apps", !config.socialaccount.apps.is_empty()),
         ("mfa.passkey_login_enabled", config.mfa.passkey_login_enabled),
         ("mfa.passkey_signup_enabled", config.mfa.passkey_signup_enabled),
-        ("mfa.trust_enabled", config.mfa.trust_enabled),
-        ("account.login_by_code_trust_enabled", config.account.login_by_code_trust_enabled),
     ];
     for (setting, _) in unbuilt.into_iter().filter(|(_, used)| *used) {
         report.warn(setting, "this version does not have it yet; the setting has no effect");
@@ -22,6 +20,6 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said_to_have_none() {
-        expect("mfa.trust_enabled = true", "mfa.trust_enabled");
+        expect("mfa.passkey_login_enabled = true", "mfa.passkey_login_enabled");
     }
 }

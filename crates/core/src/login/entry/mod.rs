@@ -3,5 +3,6 @@
 pub mod code;
 pub mod password;
 pub mod recovery;
+pub mod second_factor;
 pub mod signup;
 pub mod verification;

@@ -7,6 +7,7 @@ use crate::account::primary_email;
 use crate::context::Ctx;
 use crate::login::entry::code::{Address, send};
 use crate::login::pipeline::{Login, Verdict};
+use crate::mfa::trust;
 use crate::refusal::Outcome;
 use crate::visit::{Method, Visit};
 
@@ -17,6 +18,11 @@ pub(in crate::login) async fn check(
     login: &Login,
 ) -> Outcome<Verdict> {
     if !required(ctx, login) {
+        return Ok(Verdict::Pass);
+    }
+    if let Some(user) = login.user.as_ref().filter(|_| ctx.config.account.login_by_code_trust_enabled)
+        && trust::is_trusted(ctx, tx, visit, user).await?
+    {
         return Ok(Verdict::Pass);
     }
     let Some(address) = address(ctx, tx, login).await? else {
