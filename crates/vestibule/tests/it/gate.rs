@@ -210,7 +210,7 @@ fn s1_a_credential_of_one_kind_is_worthless_as_another() {
             caller(&ask(&browsers, &[("x-session-token", token), ("authorization", &bearer)]).await),
             None
         );
-        let sessions = app.second_with(OPEN).await;
+        let sessions = app.second_with("headless.token_strategy = 'session'").await;
         assert_eq!(caller(&ask(&sessions, &[("authorization", &bearer)]).await), None);
         assert_eq!(caller(&ask(&sessions, &[("x-session-token", token)]).await), Some("ada"));
     });
@@ -362,7 +362,7 @@ fn e4_strangers_are_sent_to_the_login_page_and_back_to_listed_origins_only() {
             .await
             .expect(200);
         // Without a page there is nowhere to go.
-        let none = app.second_with(OPEN).await;
+        let none = TestApp::start(backend, OPEN).await;
         ask_at(&none, &format!("{ASK}?redirect=login"), &page("https", "www.example.org", "/"))
             .await
             .expect(401);
