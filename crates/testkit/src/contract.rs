@@ -293,7 +293,8 @@ mod tests {
             }
         }
         for (name, response) in members(&document, "/components/responses") {
-            let validator = compiler.answer(response).unwrap().unwrap();
+            // Some answers have no body.
+            let Some(validator) = compiler.answer(response).unwrap() else { continue };
             for (key, example) in members(response, "/content/application~1json/examples") {
                 seen += 1;
                 assert!(validator.is_valid(&example["value"]), "{name}: {key}");
