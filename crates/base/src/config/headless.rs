@@ -68,7 +68,9 @@ settings! {
         /// allauth: `HEADLESS_JWT_AUTHORIZATION_HEADER_SCHEME`.
         pub jwt_authorization_header_scheme: String = "Bearer".to_owned(),
 
-        /// Whether the session behind an access token is looked up at each request, so that logout counts at once.
+        /// Whether an access token whose session has ended counts as no token at all (401). Without it the answer is 410, by
+        /// which an app learns that its session is gone; nothing is let through either way. Backends that check tokens by
+        /// themselves learn of neither: see `headless.introspection_clients`.
         ///
         /// allauth: `HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED`.
         pub jwt_stateful_validation_enabled: bool = false,

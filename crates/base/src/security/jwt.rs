@@ -34,7 +34,8 @@ pub struct SigningKeys {
 }
 
 struct Key {
-    algorithm: Algorithm,
+    /// How it signs, or has signed.
+    algorithms: &'static [Algorithm],
     signing: EncodingKey,
     verifying: DecodingKey,
     /// What others need to verify; none for a shared secret.
@@ -63,12 +64,8 @@ impl SigningKeys {
             None => return Err(error(setting, "not set; openssl genpkey -algorithm ed25519 makes one")),
         };
         let present = Key::read(setting, algorithm, present)?;
-        let former = former
-            .into_iter()
-            .map(|key| {
-                Key::read("headless.jwt_private_key_fallbacks", algorithm_of_former(algorithm, key), key)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let former = former.into_iter().map(|key| Key::read_former(algorithm, key));
+        let former = former.collect::<Result<Vec<_>, _>>()?;
         let keys = std::iter::once(&present).chain(&former).filter_map(|key| key.public.clone()).collect();
         let public = serde_json::to_string(&JwkSet { keys }).map_err(|e| error(setting, e))?;
         Ok(Some(Self { present, former, public }))
@@ -80,7 +77,8 @@ impl SigningKeys {
     /// [`KeyError`] if the key does not sign.
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
         let key = &self.present;
-        let header = Header { kid: key.kid().map(str::to_owned), ..Header::new(key.algorithm) };
+        let algorithm = key.algorithms.first().copied().unwrap_or_default();
+        let header = Header { kid: key.kid().map(str::to_owned), ..Header::new(algorithm) };
         jsonwebtoken::encode(&header, claims, &key.signing).map_err(|e| error("headless.jwt_private_key", e))
     }
 
@@ -101,8 +99,8 @@ impl SigningKeys {
         }
         std::iter::once(&self.present)
             .chain(&self.former)
-            .filter(|key| key.algorithm == header.alg && key.kid() == header.kid.as_deref())
-            .find_map(|key| key.verify(token))
+            .filter(|key| key.algorithms.contains(&header.alg) && key.kid() == header.kid.as_deref())
+            .find_map(|key| key.verify(token, header.alg))
     }
 
     /// The public keys as a JSON Web Key Set (RFC 7517). Shared secrets are not in it.
@@ -120,7 +118,7 @@ impl Key {
             // The text as it stands is the secret, blanks at its ends included.
             let secret = key.expose_secret().as_bytes();
             Self {
-                algorithm: registered,
+                algorithms: only(algorithm),
                 signing: EncodingKey::from_secret(secret),
                 verifying: DecodingKey::from_secret(secret),
                 public: None,
@@ -136,22 +134,42 @@ impl Key {
                 return Err(error(setting, "an RSA key needs 2048 bits or more"));
             }
             let verifying = DecodingKey::from_jwk(&public).map_err(|e| error(setting, e))?;
-            Self { algorithm: registered, signing, verifying, public: Some(public) }
+            Self { algorithms: only(algorithm), signing, verifying, public: Some(public) }
         };
         // A key of another curve or a damaged one shows when it is used.
         let signed = jsonwebtoken::encode(&Header::new(registered), &serde_json::json!({}), &key.signing);
-        match signed.ok().and_then(|token| key.verify::<serde_json::Value>(&token)) {
+        match signed.ok().and_then(|token| key.verify::<serde_json::Value>(&token, registered)) {
             Some(_) => Ok(key),
             None => Err(error(setting, advice(algorithm, text))),
         }
+    }
+
+    /// A former key may be of another kind than the present one, or have signed by another algorithm of its kind: its own
+    /// form tells which there are.
+    fn read_former(present: JwtAlgorithm, key: &SecretString) -> Result<Self, KeyError> {
+        let setting = "headless.jwt_private_key_fallbacks";
+        let mut key = Self::read(setting, algorithm_of_former(present, key), key)?;
+        key.algorithms = match key.algorithms {
+            [Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512] => {
+                &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512]
+            }
+            [Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512] => {
+                &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512]
+            }
+            only => only,
+        };
+        if let Some(public) = key.public.as_mut().filter(|_| key.algorithms.len() > 1) {
+            public.common.key_algorithm = None;
+        }
+        Ok(key)
     }
 
     fn kid(&self) -> Option<&str> {
         self.public.as_ref()?.common.key_id.as_deref()
     }
 
-    fn verify<C: DeserializeOwned + Clone>(&self, token: &str) -> Option<C> {
-        let mut validation = Validation::new(self.algorithm);
+    fn verify<C: DeserializeOwned + Clone>(&self, token: &str, algorithm: Algorithm) -> Option<C> {
+        let mut validation = Validation::new(algorithm);
         // Time comes from our own clock, and the claims are judged by who knows what they mean.
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -160,7 +178,7 @@ impl Key {
     }
 }
 
-/// A former key may be of another kind than the present one: then its own form tells how it signed.
+/// An algorithm that a former key can sign by.
 fn algorithm_of_former(present: JwtAlgorithm, key: &SecretString) -> JwtAlgorithm {
     let text = key.expose_secret().trim();
     let candidates =
@@ -193,18 +211,23 @@ fn public_key(private: &EncodingKey, algorithm: Algorithm) -> jsonwebtoken::erro
     Ok(jwk)
 }
 
-fn registered(algorithm: JwtAlgorithm) -> Algorithm {
+/// Its registered name (RFC 7518, RFC 8037), alone.
+fn only(algorithm: JwtAlgorithm) -> &'static [Algorithm] {
     match algorithm {
-        JwtAlgorithm::HS256 => Algorithm::HS256,
-        JwtAlgorithm::HS384 => Algorithm::HS384,
-        JwtAlgorithm::HS512 => Algorithm::HS512,
-        JwtAlgorithm::RS256 => Algorithm::RS256,
-        JwtAlgorithm::RS384 => Algorithm::RS384,
-        JwtAlgorithm::RS512 => Algorithm::RS512,
-        JwtAlgorithm::ES256 => Algorithm::ES256,
-        JwtAlgorithm::ES384 => Algorithm::ES384,
-        JwtAlgorithm::EdDSA => Algorithm::EdDSA,
+        JwtAlgorithm::HS256 => &[Algorithm::HS256],
+        JwtAlgorithm::HS384 => &[Algorithm::HS384],
+        JwtAlgorithm::HS512 => &[Algorithm::HS512],
+        JwtAlgorithm::RS256 => &[Algorithm::RS256],
+        JwtAlgorithm::RS384 => &[Algorithm::RS384],
+        JwtAlgorithm::RS512 => &[Algorithm::RS512],
+        JwtAlgorithm::ES256 => &[Algorithm::ES256],
+        JwtAlgorithm::ES384 => &[Algorithm::ES384],
+        JwtAlgorithm::EdDSA => &[Algorithm::EdDSA],
     }
+}
+
+fn registered(algorithm: JwtAlgorithm) -> Algorithm {
+    only(algorithm).first().copied().unwrap_or_default()
 }
 
 /// What to do about a key that does not fit.

@@ -492,7 +492,7 @@ fn t3_every_algorithm_signs_and_the_published_keys_verify() {
 #[test]
 fn t3_a_former_key_verifies_what_it_signed() {
     on_both(async |backend| {
-        let app = TestApp::start(backend, &signed_by("RS256", RSA)).await;
+        let app = TestApp::start(backend, &signed_by("RS384", RSA)).await;
         let held = Held::signed_up(&app, "ada@example.org").await;
         let changed = settings(&format!(
             "jwt_algorithm = 'EdDSA'\njwt_private_key = '''{ED25519}'''\njwt_private_key_fallbacks = ['''{RSA}''']"
