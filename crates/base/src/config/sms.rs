@@ -21,11 +21,17 @@ settings! {
         /// Seconds that a POST may take, 300 at most.
         pub timeout: i64 = 5,
 
+        /// Whether a number that no account has is told so when somebody asks for a login code for it. The answer to whoever
+        /// asks is the same either way.
+        ///
+        /// Danger: with it, strangers can have you text any number, within the limits below.
+        pub unknown_accounts: bool = true,
+
         /// How many messages one number may get, whatever they are about. Whatever would need another is answered with
         /// 429 and not done.
         pub rate_limit_per_number: Rates = Rates(vec![Rate { amount: 20, window_ms: 3_600_000, per: Per::Key }]),
 
         /// How many messages one client's network may cause, whatever the numbers: each costs money.
-        pub rate_limit_per_client: Rates = Rates(vec![Rate { amount: 1000, window_ms: 3_600_000, per: Per::Ip }]),
+        pub rate_limit_per_client: Rates = Rates(vec![Rate { amount: 200, window_ms: 3_600_000, per: Per::Ip }]),
     }
 }

@@ -3,7 +3,9 @@
 //! The algorithm comes from the configuration and the key, never from a token's header. Several keys can be in force:
 //! the present one signs, former ones verify until the tokens that they signed have expired.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -11,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::token::{Digest, digest};
 use crate::config::{Config, JwtAlgorithm, TokenStrategy};
 
 /// No token of ours is longer.
@@ -31,6 +34,31 @@ pub struct SigningKeys {
     present: Key,
     former: Vec<Key>,
     public: String,
+    /// Tokens whose signature was found right: one comes with every request, and checking it anew costs more than all else.
+    verified: Mutex<Verified>,
+}
+
+/// Digests of whole tokens, signature included, in two generations: the older one is forgotten when the newer is full.
+#[derive(Default)]
+struct Verified {
+    newer: HashSet<Digest>,
+    older: HashSet<Digest>,
+}
+
+/// Digests in a generation.
+const GENERATION: usize = 4096;
+
+impl Verified {
+    fn contains(&self, token: &Digest) -> bool {
+        self.newer.contains(token) || self.older.contains(token)
+    }
+
+    fn insert(&mut self, token: Digest) {
+        if self.newer.len() >= GENERATION {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(token);
+    }
 }
 
 struct Key {
@@ -68,7 +96,7 @@ impl SigningKeys {
         let former = former.collect::<Result<Vec<_>, _>>()?;
         let keys = std::iter::once(&present).chain(&former).filter_map(|key| key.public.clone()).collect();
         let public = serde_json::to_string(&JwkSet { keys }).map_err(|e| error(setting, e))?;
-        Ok(Some(Self { present, former, public }))
+        Ok(Some(Self { present, former, public, verified: Mutex::default() }))
     }
 
     /// Signs claims with the present key.
@@ -88,6 +116,21 @@ impl SigningKeys {
         if token.len() > LONGEST {
             return None;
         }
+        let digest = digest(token);
+        if self.verified().contains(&digest) {
+            return jsonwebtoken::dangerous::insecure_decode_claims(token).ok();
+        }
+        let claims = self.verify_signature(token)?;
+        self.verified().insert(digest);
+        Some(claims)
+    }
+
+    fn verified(&self) -> MutexGuard<'_, Verified> {
+        // Whatever a panic elsewhere has left in it is no less true.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verify_signature<C: DeserializeOwned + Clone>(&self, token: &str) -> Option<C> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let names_a_key_of_its_own = header.jwk.is_some()
             || header.jku.is_some()

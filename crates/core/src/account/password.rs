@@ -216,6 +216,12 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
     }
     let fresh = ctx.hashes.hash(&change.new).await?;
     let mut tx = ctx.db.write().await?;
+    // Hashing has taken its time: whoever was shut out or logged out meanwhile does not come in again by this.
+    users::lock(&mut tx, current.user.id).await?;
+    let active = users::find(&mut tx, current.user.id).await?.is_some_and(|user| user.is_active);
+    if !active || !session::lock(&mut tx, current.session_id).await? {
+        return Err(Refusal::Unauthenticated);
+    }
     let first = current.user.password.is_none();
     if !users::replace_password(&mut tx, current.user.id, current.user.password.as_ref(), &fresh).await? {
         return Err(Refusal::Conflict);

@@ -29,25 +29,28 @@ pub async fn get(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Phone>> {
 /// [`Refusal::Invalid`] if it is the same, or taken where that may be said.
 pub async fn change(ctx: &Ctx, visit: &mut Visit, phone: &PhoneNumber) -> Outcome<()> {
     let user = visit.current()?.user.clone();
-    refuse_same_or_taken(ctx, &user, phone).await?;
+    let mut conn = ctx.db.read().await?;
+    let present = phones::of_user(&mut conn, user.id).await?.map(|row| row.phone);
+    drop(conn);
+    refuse_same_or_taken(ctx, Some(user.id), present.as_deref(), phone).await?;
     reauthenticate::require(ctx, visit).await?;
     let mut tx = ctx.db.write().await?;
     verify_phone::send(ctx, &mut tx, visit, Some(&user), phone.as_str()).await?;
     ctx.commit(tx).await
 }
 
-/// Whose number may be corrected while their signup waits for its code.
+/// Whose number may be corrected while their signup waits for its code; nobody's, for a pretended one.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] if it may not.
-pub async fn changeable(ctx: &Ctx, process: &Process) -> Outcome<User> {
+pub async fn changeable(ctx: &Ctx, process: &Process) -> Outcome<Option<User>> {
     if process.changes >= i64::from(ctx.config.account.phone_verification_supports_change) {
         return Err(Refusal::Conflict);
     }
+    let Some(user_id) = process.user_id else { return Ok(None) };
     let mut conn = ctx.db.read().await?;
-    let user_id = process.user_id.ok_or(Refusal::Conflict)?;
     let user = users::find(&mut conn, user_id).await?.filter(|user| user.last_login_at.is_none());
-    user.ok_or(Refusal::Conflict)
+    user.map(Some).ok_or(Refusal::Conflict)
 }
 
 /// Corrects the number of such a signup.
@@ -58,15 +61,16 @@ pub async fn change_pending(
     ctx: &Ctx,
     visit: &mut Visit,
     process: Process,
-    user: &User,
     phone: &PhoneNumber,
 ) -> Outcome<()> {
-    let taken = refuse_same_or_taken(ctx, user, phone).await?;
+    let taken = refuse_same_or_taken(ctx, process.user_id, Some(&process.address), phone).await?;
     let mut tx = ctx.db.write().await?;
-    users::lock(&mut tx, user.id).await?;
+    if let Some(user_id) = process.user_id {
+        users::lock(&mut tx, user_id).await?;
+    }
     ctx.limit(&mut tx, visit, Action::VerifyPhone, Some(phone.as_str())).await?;
-    if !taken {
-        let row = Phone { user_id: user.id, phone: phone.as_str().to_owned(), verified: false };
+    if let Some(user_id) = process.user_id.filter(|_| !taken) {
+        let row = Phone { user_id, phone: phone.as_str().to_owned(), verified: false };
         phones::set(&mut tx, &row, false).await?;
     }
     let most = ctx.config.account.phone_verification_supports_change;
@@ -78,13 +82,18 @@ pub async fn change_pending(
 }
 
 /// Whether another account has the number, where that must not be said.
-async fn refuse_same_or_taken(ctx: &Ctx, user: &User, phone: &PhoneNumber) -> Outcome<bool> {
-    let mut conn = ctx.db.read().await?;
-    if phones::of_user(&mut conn, user.id).await?.is_some_and(|own| own.phone == phone.as_str()) {
+async fn refuse_same_or_taken(
+    ctx: &Ctx,
+    user_id: Option<i64>,
+    present: Option<&str>,
+    phone: &PhoneNumber,
+) -> Outcome<bool> {
+    if present == Some(phone.as_str()) {
         return Err(Problem::same_as_current().on("phone").into());
     }
+    let mut conn = ctx.db.read().await?;
     let holder = phones::holder(&mut conn, phone.as_str()).await?;
-    let taken = holder.is_some_and(|holder| holder.user_id != user.id);
+    let taken = holder.is_some_and(|holder| Some(holder.user_id) != user_id);
     if taken && ctx.config.account.prevent_enumeration == PreventEnumeration::Off {
         return Err(Problem::phone_taken().on("phone").into());
     }

@@ -134,7 +134,7 @@ pub async fn begin(
         attempts_left: i64::from(kind.attempts(ctx)),
         resends: 0,
         changes: 0,
-        state: serde_json::to_string(&State { taken: user_id.is_none(), confirmed: false })?,
+        state: serde_json::to_string(&State { taken: code.is_none(), confirmed: false })?,
         expires_at: visit.now.saturating_add(kind.lifetime(ctx)),
     };
     Ok(processes::put(tx, kind.name(), &process).await?)
@@ -232,7 +232,7 @@ pub async fn again(
         Again::Resend => (process.address.as_str(), state(process)?.taken, 1, 0),
         Again::Change { address, taken } => (address, taken, 0, 1),
     };
-    let real = process.user_id.is_some() && !taken;
+    let real = !taken;
     let hash = real.then(|| code.digest(&ctx.keyring));
     let state = serde_json::to_string(&State { taken, confirmed: false })?;
     let code_hash = hash.as_ref().map(|hash| hash.as_slice());

@@ -13,7 +13,8 @@ use crate::event::Event;
 use crate::refusal::{Fault, Outcome, Problem, Refusal};
 use crate::visit::Visit;
 
-/// Sends a code to a number; where there is no account to verify, its owner is told that they have one.
+/// Sends a code to a number. Where there is no account to verify, its owner is told that they have one; if they have none,
+/// because something else of a pretended signup is taken, they get a code that is right (P3).
 ///
 /// # Errors
 /// [`Refusal::Limited`] within the cool-down, or if too many texts were sent.
@@ -28,12 +29,14 @@ pub async fn send(
         users::lock(tx, user.id).await?;
     }
     ctx.limit(tx, visit, Action::VerifyPhone, Some(phone)).await?;
+    let free = user.is_some() || phones::holder(tx, phone).await?.is_none();
     let (code, shown) = process::code(ctx, Kind::VerifyPhone)?;
     let user_id = user.map(|user| user.id);
-    process::begin(ctx, tx, visit, Kind::VerifyPhone, user_id, phone, user.map(|_| &code)).await?;
-    match user {
-        Some(_) => ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await,
-        None => ctx.text(tx, visit, phone, SmsKind::AccountAlreadyExists, None).await,
+    process::begin(ctx, tx, visit, Kind::VerifyPhone, user_id, phone, free.then_some(&code)).await?;
+    if free {
+        ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await
+    } else {
+        ctx.text(tx, visit, phone, SmsKind::AccountAlreadyExists, None).await
     }
 }
 
@@ -57,16 +60,18 @@ pub async fn look(ctx: &Ctx, visit: &Visit, awaited: &Process, code: &str) -> Ou
     Ok(process)
 }
 
-/// Spends the code and marks the number as proved.
+/// Spends the code and marks the number as proved, if there is an account to mark it for.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] if another request was faster.
 pub async fn confirm(tx: &mut Conn, visit: &Visit, process: &Process) -> Outcome<()> {
-    let user_id = process.user_id.ok_or(Refusal::Conflict)?;
     if !process::spend(tx, process).await? {
         return Err(Refusal::Conflict);
     }
-    mark_verified(tx, visit, user_id, &process.address).await
+    match process.user_id {
+        Some(user_id) => mark_verified(tx, visit, user_id, &process.address).await,
+        None => Ok(()),
+    }
 }
 
 /// Marks a number as proved by a user, in place of any other that they had.

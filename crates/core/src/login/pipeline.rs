@@ -104,6 +104,8 @@ pub struct State {
     pub records: Vec<Record>,
     /// Whether a login code is the way in, not an addition to another.
     pub by_code: bool,
+    /// The tie to the password that its user had when it was held: under another one it does not go on (H2).
+    pub password_mark: [u8; 32],
 }
 
 /// Begins a login.
@@ -114,6 +116,12 @@ pub async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login
     login.started_at = visit.now;
     if let Some(user) = &login.user {
         users::lock(tx, user.id).await?;
+        // What was checked before the lock may have been changed since.
+        let checked = session::mark(&ctx.keyring, user);
+        let now = users::find(tx, user.id).await?;
+        if !now.is_some_and(|now| now.is_active && session::marks(&ctx.keyring, &now, &checked)) {
+            return Err(Refusal::Unauthenticated);
+        }
     }
     walk(ctx, tx, visit, login).await
 }
@@ -135,17 +143,17 @@ pub async fn pending(ctx: &Ctx, conn: &mut Conn, visit: &Visit) -> Outcome<Optio
     let Some(attempt) = logins::find(conn, id).await? else { return Ok(None) };
     let age = visit.now.saturating_sub(attempt.started_at);
     let Some(stage) = Stage::named(&attempt.stage) else { return Ok(None) };
-    if age > ctx.config.account.login_timeout.saturating_mul(SECOND) {
+    if age.saturating_abs() > ctx.config.account.login_timeout.saturating_mul(SECOND) {
         return Ok(None);
     }
+    let state: State = serde_json::from_str(&attempt.state)?;
     let user = match attempt.user_id {
         None => None,
         Some(id) => match users::find(conn, id).await?.filter(|user| user.is_active) {
-            Some(user) => Some(user),
-            None => return Ok(None),
+            Some(user) if session::marks(&ctx.keyring, &user, &state.password_mark) => Some(user),
+            _ => return Ok(None),
         },
     };
-    let state = serde_json::from_str(&attempt.state)?;
     Ok(Some((stage, Login { user, state, started_at: attempt.started_at })))
 }
 
@@ -230,11 +238,15 @@ pub async fn hold_at(
     login: &Login,
     stage: Stage,
 ) -> Outcome<()> {
+    let mut state = login.state.clone();
+    if let Some(user) = &login.user {
+        state.password_mark = session::mark(&ctx.keyring, user);
+    }
     let attempt = Attempt {
         session_id: session::ensure(ctx, tx, visit).await?,
         user_id: login.user.as_ref().map(|user| user.id),
         stage: stage.key().to_owned(),
-        state: serde_json::to_string(&login.state)?,
+        state: serde_json::to_string(&state)?,
         started_at: login.started_at,
     };
     Ok(logins::put(tx, &attempt).await?)

@@ -279,7 +279,8 @@ pub(crate) fn possible_marks(keyring: &Keyring, user: &User) -> Vec<[u8; 32]> {
     keyring.macs(Purpose::SessionPassword, &tied(user))
 }
 
-fn marks(keyring: &Keyring, user: &User, mark: &[u8]) -> bool {
+/// Whether a tie is to the password that the user has now.
+pub(crate) fn marks(keyring: &Keyring, user: &User, mark: &[u8]) -> bool {
     keyring.verify(Purpose::SessionPassword, &tied(user), mark)
 }
 

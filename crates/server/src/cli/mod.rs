@@ -21,7 +21,7 @@ use vestibule::{AdminError, BuildError, Fault};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
-#[command(name = "vestibule", version, subcommand_negates_reqs = true)]
+#[command(name = "vestibule", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

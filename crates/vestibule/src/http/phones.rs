@@ -29,9 +29,11 @@ pub(super) fn post(call: &mut Call) -> Reply<'_> {
         } else {
             let process = verification::phone_stage(&call.ctx, &call.visit).await?;
             let user = phones::changeable(&call.ctx, &process).await?;
-            call.ctx.limit_user(&call.visit, Action::ChangePhone, user.id).await?;
+            // A pretended signup is counted by its session, as a real one is by its user.
+            let whose = user.map_or(-process.session_id, |user| user.id);
+            call.ctx.limit_user(&call.visit, Action::ChangePhone, whose).await?;
             let phone = number(call)?;
-            phones::change_pending(&call.ctx, &mut call.visit, process, &user, &phone).await?;
+            phones::change_pending(&call.ctx, &mut call.visit, process, &phone).await?;
             phone
         };
         let data = json!([{ "phone": phone.as_str(), "verified": false }]);

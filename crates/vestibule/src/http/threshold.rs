@@ -136,7 +136,12 @@ impl Threshold {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
         let told = self.addresses.client(request.headers(), peer);
         let Some(address) = told.or(health.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) else {
-            tracing::warn!("a request without the client's address that the trusted proxy should have told");
+            // Once: whoever can send such a request could fill the log with it.
+            if !self.warned.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "a request without the client's address that the trusted proxy should have told"
+                );
+            }
             return refuse(bare(StatusCode::FORBIDDEN));
         };
         let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());

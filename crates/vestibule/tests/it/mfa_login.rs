@@ -212,6 +212,21 @@ fn h2_a_login_that_waits_ends_with_the_password_that_it_began_with() {
 }
 
 #[test]
+fn h2_a_login_held_under_a_former_password_goes_no_further() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, FREE).await;
+        let (app, _) = protected(&server, ADA).await;
+        let mut thief = half_way(server.app(), ADA).await;
+        // By whatever path: here past all of ours, which would have removed the login.
+        let mut tx = server.db.write().await.expect("a transaction");
+        tx.execute("UPDATE users SET password = NULL", vec![]).await.expect("an update");
+        tx.commit().await.expect("a commit");
+        second_factor(&mut thief, &app.code(&server)).await.expect(401);
+        thief.get("account/authenticators").await.expect(401);
+    });
+}
+
+#[test]
 fn c3_one_code_sent_by_many_at_once_is_taken_once() {
     on_both(async |backend| {
         let server = TestApp::start(backend, FREE).await;

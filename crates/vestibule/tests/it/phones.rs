@@ -234,6 +234,65 @@ fn p3_signup_by_phone() {
 }
 
 #[test]
+fn p3_a_signup_whose_address_alone_is_taken_looks_like_any_other() {
+    const BOTH: &str = "account = { signup_fields = ['phone*', 'email*', 'password1*'], \
+        login_methods = ['email', 'phone'], email_verification = 'mandatory', \
+        email_verification_by_code_enabled = true, phone_verification_supports_change = 2, rate_limits = false }";
+    on_both(async |backend| {
+        let app = TestApp::start(backend, BOTH).await;
+        for (n, kind) in [app.app(), app.browser()].into_iter().enumerate() {
+            let mut seen = Vec::new();
+            // The first signup makes the account of the second's address.
+            for (first, second) in [(10, 11), (12, 13)] {
+                let number = |last: usize| format!("+316000000{}{last}", n + 2);
+                let mut client = kind.clone();
+                let email = format!("ada{n}@example.org");
+                let new = json!({ "phone": number(first), "email": email, "password": PASSWORD });
+                let mut answers = vec![client.post("auth/signup", new).await.expect(401)];
+                answers.push(client.post("auth/phone/verify/resend", json!({})).await);
+                let changed = client.post("account/phone", json!({ "phone": number(second) })).await;
+                assert_eq!(changed.status, 202);
+                let code = app.code_for(&number(second)).await;
+                answers.push(client.post("auth/phone/verify", json!({ "code": code })).await);
+                answers.push(client.get("auth/session").await);
+                assert!(answers.last().unwrap().is_pending("verify_email"));
+                let told = app.messages_for(&email).await.len();
+                let shown: Vec<_> =
+                    answers.iter().map(|reply| (reply.status, reply.json["data"].clone())).collect();
+                seen.push((shown, told));
+            }
+            assert_eq!(seen[0].0, seen[1].0);
+            assert_eq!(seen[0].1 + 1, seen[1].1, "the owner of the address is told");
+        }
+    });
+}
+
+#[test]
+fn c6_codes_that_strangers_ask_for_do_not_keep_out_who_has_the_password() {
+    on_both(async |backend| {
+        let limits = "rate_limits = { request_login_code = '3/m/key' }";
+        let settings = format!(
+            "[account]\nemail_verification = 'none'\nlogin_by_code_enabled = true\n\
+            login_by_code_required = true\n{limits}"
+        );
+        let app = TestApp::start(backend, &settings).await;
+        let mut owner = app.app();
+        let new = json!({ "email": "ada@example.org", "password": PASSWORD });
+        owner.post("auth/signup", new.clone()).await.expect(401);
+        let code = app.code_for("ada@example.org").await;
+        owner.post("auth/code/confirm", json!({ "code": code })).await.expect(200);
+        for n in 0..4 {
+            stranger(&app, n).post("auth/code/request", json!({ "email": "ada@example.org" })).await;
+        }
+        let mut owner = app.app();
+        let reply = owner.post("auth/login", new).await.expect(401);
+        assert!(reply.is_pending("login_by_code"));
+        let code = app.code_for("ada@example.org").await;
+        owner.post("auth/code/confirm", json!({ "code": code })).await.expect(200);
+    });
+}
+
+#[test]
 fn p3_login_by_phone_and_by_code() {
     let wrong = || ("POST", "auth/code/confirm", json!({ "code": "WRONG" }));
     let script = [

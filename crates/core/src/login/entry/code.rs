@@ -107,6 +107,9 @@ pub async fn send(
         (Address::Phone(phone), Some(_)) => {
             ctx.text(tx, visit, phone, SmsKind::VerificationCode, Some(shown)).await
         }
+        (Address::Phone(phone), None) if !signup && !ctx.config.sms.unknown_accounts => {
+            ctx.limit_text(tx, visit, phone).await
+        }
         (Address::Phone(phone), None) => {
             let kind = if signup { SmsKind::AccountAlreadyExists } else { SmsKind::UnknownAccount };
             ctx.text(tx, visit, phone, kind, None).await

@@ -29,7 +29,12 @@ pub(in crate::login) async fn check(
         // No way to reach the user: the requirement cannot be met.
         return Ok(Verdict::Refuse);
     };
-    ctx.limit(tx, visit, Action::RequestLoginCode, Some(address.as_str())).await?;
+    // What strangers ask to be sent to an address must not keep out its owner, who has given a first proof (C6).
+    let key = match &login.user {
+        Some(user) if !login.state.signup => format!("user:{}", user.id),
+        _ => address.as_str().to_owned(),
+    };
+    ctx.limit(tx, visit, Action::RequestLoginCode, Some(&key)).await?;
     send(ctx, tx, visit, login.user.as_ref(), &address, login.state.signup).await?;
     Ok(Verdict::Hold)
 }

@@ -130,7 +130,7 @@ async fn measure(options: Options) -> Result<(), Error> {
     };
     let mut lines = Vec::new();
     for backend in Backend::all().iter().filter(|backend| chosen(backend)) {
-        lines.extend(scenarios::run(&plan, *backend).await?);
+        lines.extend(Box::pin(scenarios::run(&plan, *backend)).await?);
     }
     write!(output, "\n{}", report::table(&lines))?;
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
-use vestibule_testkit::database::Backend;
+use vestibule_testkit::database::{Backend, TestDatabase};
 
 use crate::Error;
 use crate::bare::Recorded;
@@ -45,7 +45,7 @@ pub(crate) async fn run(plan: &Plan, backend: Backend, product: &Product) -> Res
         request.headers_mut().insert(AUTHORIZATION, apps[connection].access.clone());
         request
     });
-    lines.extend(beside_bare(plan, &server, &format!("bearer, {backend:?}"), SESSION, bearer).await?);
+    lines.extend(beside_bare(plan, &server, backend, "bearer", SESSION, bearer).await?);
 
     let apps = Arc::clone(&held);
     let asked: Make = Arc::new(move |connection| {
@@ -53,31 +53,36 @@ pub(crate) async fn run(plan: &Plan, backend: Backend, product: &Product) -> Res
         request.headers_mut().insert(SESSION_TOKEN, apps[connection].session.clone());
         request
     });
-    let name = format!("forward-auth, {backend:?}");
-    lines.extend(beside_bare(plan, &server, &name, FORWARD_AUTH, asked).await?);
+    lines.extend(beside_bare(plan, &server, backend, "forward-auth", FORWARD_AUTH, asked).await?);
 
     lines.extend(refreshes(plan, &server, &format!("token refresh, {backend:?}"), &held).await?);
     Ok(lines)
 }
 
-/// A GET, beside a bare server that gives the same answer.
+/// A GET, beside bare servers that give the same answer.
 async fn beside_bare(
     plan: &Plan,
     server: &Server,
+    backend: Backend,
     name: &str,
     path: &str,
     make: Make,
 ) -> Result<Vec<Line>, Error> {
     let answer = once(server.address, make(0)).await?;
     answer.must_be(StatusCode::OK)?;
-    let bare = start_bare(vec![Recorded::new(path, &answer)], None).await?;
-    let subjects =
-        [server, &bare].map(|server| Subject::Server(server, load(plan, server, Arc::clone(&make), None)));
-    let [product, bare] = compare(plan.timing, subjects).await?;
-    let target = Some(Target::AtLeast(0.7));
+    let recorded = Recorded::new(path, &answer);
+    let database = TestDatabase::durable(backend).await;
+    let bare = start_bare(vec![recorded.clone()], None).await?;
+    let select = start_bare(vec![recorded], Some(database.url.clone())).await?;
+    let subjects = [server, &bare, &select]
+        .map(|server| Subject::Server(server, load(plan, server, Arc::clone(&make), None)));
+    let [product, bare, select] = compare(plan.timing, subjects).await?;
+    let name = &format!("{name}, {backend:?}");
+    let target = (backend == Backend::Sqlite).then_some(Target::AtLeast(0.7));
     Ok(vec![
-        Line::measured(name, "bare", &bare),
-        Line::measured(name, "Vestibule", &product).judged(product.rate_by(&bare), " of bare", target),
+        Line::measured(name, "bare", &bare).judged(product.rate_by(&bare).recip(), " of Vestibule", None),
+        Line::measured(name, "bare + SELECT", &select).judged(select.rate_by(&bare), " of bare", None),
+        Line::measured(name, "Vestibule", &product).judged(product.rate_by(&select), " of SELECT", target),
     ])
 }
 
