@@ -59,6 +59,14 @@ impl Users<'_> {
         admin::set_active(self.ctx, id, true).await
     }
 
+    /// Removes the second factors of a user who has lost them, and ends their sessions.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn remove_authenticators(&self, id: i64) -> Result<(), AdminError> {
+        admin::remove_authenticators(self.ctx, id).await
+    }
+
     /// Removes a user and all that is theirs.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use serde::Serialize;
 use vestibule_base::security::Millis;
 use vestibule_base::security::password::Password;
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, emails, sessions};
+use vestibule_base::storage::{Conn, StorageError, authenticators, emails, sessions};
 
 use super::address::EmailAddress;
 use super::password::forget_under_way;
@@ -181,6 +181,21 @@ pub async fn set_active(ctx: &Ctx, id: i64, active: bool) -> Result<(), AdminErr
     }
     tx.commit().await?;
     if active { Event::Activated } else { Event::Deactivated }.log_operator(id);
+    Ok(())
+}
+
+/// Removes the second factors of a user who has lost them, and ends all their sessions.
+///
+/// # Errors
+/// [`AdminError`].
+pub async fn remove_authenticators(ctx: &Ctx, id: i64) -> Result<(), AdminError> {
+    let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, id).await?;
+    required(users::find(&mut tx, id).await?, &id.to_string())?;
+    authenticators::delete_of_user(&mut tx, id).await?;
+    close(&mut tx, id).await?;
+    tx.commit().await?;
+    Event::AuthenticatorRemoved.log_operator(id);
     Ok(())
 }
 

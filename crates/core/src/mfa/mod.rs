@@ -108,13 +108,19 @@ async fn take(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user_id: i64, typed: &str
     let Some(code) = Code::parse(typed) else { return Ok(None) };
     for row in authenticators::of_user(tx, user_id).await? {
         let taken = match row.kind {
-            Kind::Totp => totp::spend(ctx, tx, visit, &row, &code).await?,
-            Kind::RecoveryCodes => recovery_codes::spend(ctx, tx, visit, &row, &code).await?,
+            Kind::Totp => totp::spend(ctx, tx, visit, &row, &code).await,
+            Kind::RecoveryCodes => recovery_codes::spend(ctx, tx, visit, &row, &code).await,
             // A key signs; it has no codes.
-            Kind::Webauthn => false,
+            Kind::Webauthn => Ok(false),
         };
-        if taken {
-            return Ok(Some(Used { id: row.id, kind: row.kind }));
+        match taken {
+            Ok(true) => return Ok(Some(Used { id: row.id, kind: row.kind })),
+            Ok(false) => {}
+            // One that no key opens is nobody's: the others still count.
+            Err(Refusal::Fault(fault @ Fault::Broken(_))) => {
+                tracing::error!(authenticator = row.id, error = %fault, "an authenticator is of no use");
+            }
+            Err(refusal) => return Err(refusal),
         }
     }
     Ok(None)

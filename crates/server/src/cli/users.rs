@@ -25,6 +25,8 @@ pub(super) enum Command {
     Show(Named),
     /// Give a user another password; ends the user's sessions.
     SetPassword(SetPassword),
+    /// Remove the second factors of a user who has lost them; ends the user's sessions.
+    RemoveAuthenticators(Named),
     /// Shut a user out; ends the user's sessions.
     Deactivate(Named),
     /// Let a deactivated user in again.
@@ -133,6 +135,11 @@ async fn answer(users: &Users<'_>, command: &Command) -> Result<(Value, String),
             users.set_password(user.id, password).await?;
             Ok(with_password(&user, format!("Password set: {}", line(&user)), made_up))
         }
+        Command::RemoveAuthenticators(named) => {
+            let user = users.find(&named.user).await?;
+            users.remove_authenticators(user.id).await?;
+            changed(users, &user, "Second factors removed").await
+        }
         Command::Deactivate(named) => {
             let user = users.find(&named.user).await?;
             users.deactivate(user.id).await?;
@@ -157,9 +164,11 @@ impl Command {
             Self::Create(create) => &create.common,
             Self::List(list) => &list.common,
             Self::SetPassword(set) => &set.named.common,
-            Self::Show(named) | Self::Deactivate(named) | Self::Activate(named) | Self::Delete(named) => {
-                &named.common
-            }
+            Self::Show(named)
+            | Self::RemoveAuthenticators(named)
+            | Self::Deactivate(named)
+            | Self::Activate(named)
+            | Self::Delete(named) => &named.common,
         }
     }
 }

@@ -227,6 +227,20 @@ fn h2_a_login_held_under_a_former_password_goes_no_further() {
 }
 
 #[test]
+fn an_operator_helps_who_has_lost_their_second_factor() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, FREE).await;
+        let (_, mut before) = protected(&server, ADA).await;
+        let users = server.vestibule.users();
+        let id = users.find(ADA).await.expect("a user").id;
+        users.remove_authenticators(id).await.expect("done");
+        assert!([401, 410].contains(&before.get("auth/session").await.status), "old sessions end");
+        let body = json!({ "email": ADA, "password": PASSWORD });
+        server.app().post("auth/login", body).await.expect(200);
+    });
+}
+
+#[test]
 fn c3_one_code_sent_by_many_at_once_is_taken_once() {
     on_both(async |backend| {
         let server = TestApp::start(backend, FREE).await;
