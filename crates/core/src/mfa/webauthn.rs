@@ -155,7 +155,7 @@ pub async fn add(ctx: &Ctx, visit: &Visit, new: NewKey) -> Outcome<(Key, bool)> 
     require_proof(ctx, visit).await?;
     let credential = registered(ctx, visit, Purpose::Add, user_id, new.sent).await?;
     if new.passwordless && !credential.user_verified {
-        return Err(no_good());
+        return Err(not_taken());
     }
     let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, user_id).await?;
@@ -182,11 +182,11 @@ pub async fn registered(
     let ceremony = answered(&mut tx, visit, purpose, Some(user_id)).await?;
     tx.commit().await?;
     let (Some(ceremony), Ok(response)) = (ceremony, serde_json::from_value(sent)) else {
-        return Err(no_good());
+        return Err(not_taken());
     };
     ctx.relying_party.register(&ceremony, &response).map_err(|error| {
         tracing::debug!(%error, "a key was not taken");
-        no_good()
+        not_taken()
     })
 }
 
@@ -209,7 +209,7 @@ pub async fn insert(
     let sealed = super::seal(ctx, user_id, Kind::Webauthn, &serde_json::to_vec(&credential)?)?;
     let id = credential.id.as_bytes();
     let row = match authenticators::insert_key(tx, user_id, &name, id, &sealed, visit.now).await {
-        Err(StorageError::Taken) => return Err(no_good()),
+        Err(StorageError::Taken) => return Err(not_taken()),
         row => row.map_err(Fault::from)?,
     };
     Event::AuthenticatorAdded.log(visit, Some(user_id), Kind::Webauthn.name());
@@ -512,6 +512,11 @@ fn made_up(rows: &[Authenticator]) -> String {
 
 fn read(sent: Value) -> serde_json::Result<AuthenticationResponse> {
     serde_json::from_value(sent)
+}
+
+/// As in the reference, a new key that is no good is no problem of one field.
+fn not_taken() -> Refusal {
+    Problem::incorrect_code().into()
 }
 
 fn no_good() -> Refusal {
