@@ -21,10 +21,17 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 fn relying_party(config: &Config, report: &mut Report) {
     let id = config.webauthn_rp_id();
     if !matches!(Host::parse(&id), Ok(Host::Domain(name)) if name == id) {
-        report.error(
-            if config.mfa.webauthn_rp_id.is_some() { "mfa.webauthn_rp_id" } else { "server.public_url" },
-            format!("keys belong to a domain in lower case, such as \"example.org\", and {id:?} is none"),
-        );
+        if config.mfa.webauthn_rp_id.is_some() {
+            report.error(
+                "mfa.webauthn_rp_id",
+                format!("keys belong to a domain in lower case, such as \"example.org\", and {id:?} is none"),
+            );
+        } else {
+            report.warn(
+                "server.public_url",
+                "browsers have keys for names, such as localhost, and for no addresses",
+            );
+        }
         return;
     }
     let Ok(url) = Url::parse(&config.server.public_url) else { return };
@@ -49,7 +56,7 @@ fn origins(config: &Config, report: &mut Report) {
             continue;
         }
         let page = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        if !page.is_some_and(|url| url.origin().ascii_serialization() == *origin) {
+        if page.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
             report.error(
                 setting,
                 format!(
@@ -106,7 +113,7 @@ mod tests {
     fn m4_what_no_browser_would_take_is_told_at_the_start() {
         let https = format!("{KEYS}server.public_url = \"https://auth.example.org\"\n");
         for (text, finding) in [
-            (format!("{KEYS}server.public_url = \"https://127.0.0.1\""), "server.public_url!"),
+            (format!("{KEYS}server.public_url = \"https://127.0.0.1\""), "server.public_url"),
             (format!("{KEYS}server.public_url = \"http://auth.example.org\""), "server.public_url"),
             (format!("{https}mfa.webauthn_rp_id = \"https://example.org\""), "mfa.webauthn_rp_id!"),
             (format!("{https}mfa.webauthn_rp_id = \"Example.org\""), "mfa.webauthn_rp_id!"),
