@@ -1,6 +1,8 @@
 //! The tests of the program, as a process.
 
 mod backup;
+mod browser;
 mod cli;
 mod crash;
+mod devtools;
 mod nginx;
