@@ -55,11 +55,12 @@ impl Server {
     /// What `command` starts, at an address that its configuration names in advance.
     pub(crate) fn start_at(address: SocketAddr, command: &mut Command) -> Self {
         command.env("VESTIBULE_SERVER__LISTEN", address.to_string());
-        let mut process = command.spawn().unwrap();
-        let mut greeting = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        assert!(greeting.contains("listening"), "no server at {address}: {greeting:?}");
-        Self { process, address, greeting }
+        let process = command.spawn().unwrap();
+        let mut server = Self { process, address, greeting: String::new() };
+        let output = server.process.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut server.greeting).unwrap();
+        assert!(server.greeting.contains("listening"), "no server at {address}: {:?}", server.greeting);
+        server
     }
 
     fn get(&self, path: &str) -> String {
