@@ -9,7 +9,7 @@ use crate::postgres::Cluster;
 use crate::{Outcome, cargo, root, say, target};
 
 /// What is built so far, by the suite's names.
-const AREAS: [&str; 19] = [
+const AREAS: [&str; 29] = [
     "config",
     "csrf",
     "email_verification_code",
@@ -17,9 +17,17 @@ const AREAS: [&str; 19] = [
     "login",
     "login_by_code",
     "manage_email",
+    "mfa_login",
+    "mfa_recovery_codes",
+    "mfa_totp",
+    "mfa_trust",
+    "passkey_login",
+    "passkey_manage",
+    "passkey_signup",
     "password_change",
     "password_reset_code",
     "password_reset_link",
+    "phone",
     "protocol",
     "ratelimits",
     "reauthentication",
@@ -28,7 +36,9 @@ const AREAS: [&str; 19] = [
     "signup",
     "signup_enumeration",
     "signup_passwords",
+    "tokens",
     "usernames",
+    "usersessions",
 ];
 
 /// Plays all areas, or what `arguments` choose, on both databases, or on the one after `--on`.

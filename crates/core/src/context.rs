@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use vestibule_base::config::{Action, Config};
+use vestibule_base::config::{Action, Config, Rate};
 use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice, Sms, SmsKind};
 use vestibule_base::outbound::Outbound;
 use vestibule_base::ratelimit::{self, Subject, Usage};
 use vestibule_base::security::password::HashPool;
+use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, SigningKeys};
 use vestibule_base::storage::{Conn, Db};
 
@@ -24,6 +25,8 @@ pub struct Ctx {
     pub keyring: Keyring,
     /// What signs access and refresh tokens, where applications get such.
     pub signing: Option<SigningKeys>,
+    /// The site that keys and passkeys belong to.
+    pub relying_party: RelyingParty,
     /// The database.
     pub db: Db,
     /// Mail and text messages.
@@ -92,6 +95,21 @@ impl Ctx {
         let mut tx = self.db.write().await?;
         let usage = self.try_limit(&mut tx, visit, action, key).await?;
         tx.commit().await?;
+        usage.map(drop).ok_or(Refusal::Limited)
+    }
+
+    /// The same by rates of another room than the account's, by network alone.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`] if one of them is used up.
+    pub async fn limit_network(&self, visit: &Visit, action: &str, rates: &[Rate]) -> Outcome<()> {
+        let subject = Subject { ip: &visit.network, user: None, key: None };
+        let mut tx = self.db.write().await?;
+        let usage = ratelimit::take(&mut tx, action, rates, subject, visit.now).await?;
+        tx.commit().await?;
+        if usage.is_none() {
+            limit_hit(visit, action);
+        }
         usage.map(drop).ok_or(Refusal::Limited)
     }
 

@@ -47,8 +47,10 @@ pub enum Event {
     AuthenticatorAdded,
     /// An authenticator was removed.
     AuthenticatorRemoved,
-    /// A code of no authenticator was tried.
+    /// A code of no authenticator was tried, or what no key had signed.
     SecondFactorFailed,
+    /// A key signed a counter that did not go up: there may be a copy of it.
+    KeyCopied,
     /// New recovery codes were made in place of the old ones.
     RecoveryCodesGenerated,
     /// A recovery code was used.
@@ -89,6 +91,7 @@ impl Event {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::AuthenticatorAdded => "authenticator_added",
             Self::AuthenticatorRemoved => "authenticator_removed",
+            Self::KeyCopied => "key_copied",
             Self::SecondFactorFailed => "second_factor_failed",
             Self::RecoveryCodesGenerated => "recovery_codes_generated",
             Self::RecoveryCodeUsed => "recovery_code_used",

@@ -138,6 +138,8 @@ macro_rules! problems {
 problems! {
     /// With a second factor, no unverified address can be added.
     add_email_blocked = "add_email_blocked", "An account with a second factor cannot get an unverified email address.";
+    /// Keys without which nobody could log in any more.
+    cannot_delete_authenticator = "cannot_delete_authenticator", "This passkey is the only way to log in. Please set a password or add another passkey first.";
     /// Recovery codes stand in for something.
     cannot_generate_recovery_codes = "cannot_generate_recovery_codes", "Recovery codes need another second factor to stand in for.";
     /// The current address cannot go while others are there, or while it is needed to log in.
@@ -198,6 +200,8 @@ problems! {
     unknown_email = "unknown_email", "This email address is not known.";
     /// No account has the number.
     unknown_phone = "unknown_phone", "This phone number is not known.";
+    /// No key of this user.
+    unknown_key = "invalid_choice", "This is none of your keys.";
     /// No session of this user.
     unknown_session = "invalid_choice", "One of these is not among the sessions that can be ended.";
     /// A second factor needs proved addresses.

@@ -10,6 +10,7 @@ use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, Tl
 use vestibule_base::outbound::{Outbound, OutboundError};
 use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
+use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, SigningKeys, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, sessions, trust};
 use vestibule_core::{Ctx, Fault, mfa};
@@ -172,7 +173,13 @@ impl Builder {
         let workers = config.server.hash_workers.map_or(cores, |workers| workers as usize);
         let hashes = HashPool::new(params, workers, config.server.hash_queue as usize)?;
         let outbound = Outbound::new()?;
-        let ctx = Ctx { config, clock: self.clock, keyring, signing, db, delivery, hashes, outbound };
+        let relying_party = RelyingParty::new(
+            &config.webauthn_rp_id(),
+            &config.webauthn_rp_name(),
+            config.webauthn_origins(),
+        );
+        let clock = self.clock;
+        let ctx = Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound };
         Ok(Vestibule { ctx: Arc::new(ctx) })
     }
 }

@@ -8,6 +8,7 @@ use super::rate::{Per, Rate, Rates};
 use super::read;
 use super::session::SameSite;
 use super::settings::settings;
+use super::webauthn::AndroidApp;
 
 settings! {
     /// Second factors, passkeys and trusted browsers. Names are allauth's `MFA_*`.
@@ -78,6 +79,35 @@ settings! {
         ///
         /// allauth: `MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN`.
         pub webauthn_allow_insecure_origin: bool = false,
+
+        /// The domain that keys and passkeys belong to. Unset: the host of `server.public_url`.
+        ///
+        /// A domain above it, such as `"example.org"`, lets all its sub-domains use the same keys. Danger: whoever
+        /// controls one of those can ask for them, too. With another domain, keys that were set up before stop working.
+        /// allauth: its adapter's `get_public_key_credential_rp_entity`.
+        pub webauthn_rp_id: Option<String> = None,
+
+        /// What people are shown as the name of the site when they set up a key. Empty: the host of `server.public_url`.
+        pub webauthn_rp_name: String = String::new(),
+
+        /// Origins of pages and apps that may use keys, besides that of `server.public_url`: those of front ends, such as
+        /// `"https://app.example.org"`, and of apps, such as `"android:apk-key-hash:..."`.
+        ///
+        /// Those outside of `webauthn_rp_id` are listed in `/.well-known/webauthn`, as browsers ask for.
+        #[serde(deserialize_with = "read::unique")]
+        pub webauthn_origins: Vec<String> = Vec::new(),
+
+        /// Android apps that share keys with the site, each a `[[mfa.webauthn_android_apps]]` with `package_name` and
+        /// `sha256_cert_fingerprints`, the list of its signing certificates' fingerprints as `AB:CD:...`.
+        ///
+        /// Their origins are taken, and `/.well-known/assetlinks.json` lists them.
+        pub webauthn_android_apps: Vec<AndroidApp> = Vec::new(),
+
+        /// iOS and macOS apps that share keys with the site, as `"TEAMID.com.example.app"`.
+        ///
+        /// `/.well-known/apple-app-site-association` lists them; their origin, https on `webauthn_rp_id`, is taken.
+        #[serde(deserialize_with = "read::unique")]
+        pub webauthn_apple_apps: Vec<String> = Vec::new(),
 
         /// Whether people can mark a browser as trusted, so that it is not asked for the second factor again.
         ///

@@ -25,6 +25,7 @@ mod signup_fields;
 mod sms;
 mod socialaccount;
 mod usersessions;
+mod webauthn;
 
 pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
 pub use check::{Finding, Severity, check};
@@ -45,6 +46,7 @@ pub use signup_fields::{Presence, SignupField, SignupFields};
 pub use sms::Sms;
 pub use socialaccount::{App, SocialAccount};
 pub use usersessions::UserSessions;
+pub use webauthn::AndroidApp;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};

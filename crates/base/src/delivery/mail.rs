@@ -47,6 +47,10 @@ pub enum MailKind {
     TotpActivated(Notice),
     /// No authenticator app is asked for any more.
     TotpDeactivated(Notice),
+    /// A key was added.
+    WebauthnAdded(Notice),
+    /// A key was removed.
+    WebauthnRemoved(Notice),
     /// The recovery codes are others now.
     RecoveryCodesGenerated(Notice),
     /// A recovery code was used.
@@ -83,6 +87,8 @@ impl MailKind {
             Self::PasswordReset(_) => "password_reset",
             Self::TotpActivated(_) => "totp_activated",
             Self::TotpDeactivated(_) => "totp_deactivated",
+            Self::WebauthnAdded(_) => "webauthn_added",
+            Self::WebauthnRemoved(_) => "webauthn_removed",
             Self::RecoveryCodesGenerated(_) => "recovery_codes_generated",
             Self::RecoveryCodeUsed(_) => "recovery_code_used",
         }

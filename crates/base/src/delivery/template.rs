@@ -63,6 +63,8 @@ const BUILT_IN: &[(&str, &str)] = built_in!(
     "password_reset",
     "totp_activated",
     "totp_deactivated",
+    "webauthn_added",
+    "webauthn_removed",
     "recovery_codes_generated",
     "recovery_code_used"
 );
@@ -161,6 +163,8 @@ fn values(kind: &MailKind) -> Value {
         | MailKind::PasswordReset(notice)
         | MailKind::TotpActivated(notice)
         | MailKind::TotpDeactivated(notice)
+        | MailKind::WebauthnAdded(notice)
+        | MailKind::WebauthnRemoved(notice)
         | MailKind::RecoveryCodesGenerated(notice)
         | MailKind::RecoveryCodeUsed(notice) => whence(notice),
     }
@@ -272,6 +276,8 @@ fn samples() -> Vec<MailKind> {
         MailKind::PasswordReset(notice.clone()),
         MailKind::TotpActivated(notice.clone()),
         MailKind::TotpDeactivated(notice.clone()),
+        MailKind::WebauthnAdded(notice.clone()),
+        MailKind::WebauthnRemoved(notice.clone()),
         MailKind::RecoveryCodesGenerated(notice.clone()),
         MailKind::RecoveryCodeUsed(notice),
     ]

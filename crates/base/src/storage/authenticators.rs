@@ -14,7 +14,7 @@ pub struct Authenticator {
     pub user_id: i64,
     /// What it is.
     pub kind: AuthenticatorType,
-    /// What it takes to know a code of it, sealed.
+    /// What it takes to know a code of it or to check what it signs, sealed.
     pub secret: Vec<u8>,
     /// The newest time step whose code was taken.
     pub counter: i64,
@@ -22,6 +22,8 @@ pub struct Authenticator {
     pub created_at: Millis,
     /// When it was last used.
     pub last_used_at: Option<Millis>,
+    /// What its owner calls it, if it is a key.
+    pub name: Option<String>,
 }
 
 fn read(row: &Row) -> Result<Authenticator, StorageError> {
@@ -33,6 +35,7 @@ fn read(row: &Row) -> Result<Authenticator, StorageError> {
         counter: row.int(4)?,
         created_at: row.int(5)?,
         last_used_at: row.opt_int(6)?,
+        name: row.opt_text(7)?,
     })
 }
 
@@ -48,7 +51,7 @@ fn kind(name: &str) -> Result<AuthenticatorType, StorageError> {
 pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Vec<Authenticator>, StorageError> {
     let rows = conn
         .all(
-            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at FROM authenticators
+            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at, name FROM authenticators
              WHERE user_id = $1 ORDER BY id",
             vals![user_id],
         )
@@ -63,7 +66,7 @@ pub async fn of_user(conn: &mut Conn, user_id: i64) -> Result<Vec<Authenticator>
 pub async fn list(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Authenticator>, StorageError> {
     let rows = conn
         .all(
-            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at FROM authenticators
+            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at, name FROM authenticators
              WHERE id > $1 ORDER BY id LIMIT $2",
             vals![after, limit],
         )
@@ -97,11 +100,57 @@ pub async fn insert(
     let row = conn
         .maybe(
             "INSERT INTO authenticators (user_id, kind, secret, counter, created_at) VALUES ($1, $2, $3, $4, $5)
-             RETURNING id, user_id, kind, secret, counter, created_at, last_used_at",
+             RETURNING id, user_id, kind, secret, counter, created_at, last_used_at, name",
             vals![user_id, kind.name(), secret, counter, now],
         )
         .await?;
     row.as_ref().map(read).transpose()?.ok_or_else(|| StorageError::Broken("authenticators: no row".into()))
+}
+
+/// Adds a key.
+///
+/// # Errors
+/// [`StorageError::Taken`] if this or another user has one with this credential id.
+pub async fn insert_key(
+    conn: &mut Conn,
+    user_id: i64,
+    name: &str,
+    credential_id: &[u8],
+    secret: &[u8],
+    now: Millis,
+) -> Result<Authenticator, StorageError> {
+    let row = conn
+        .maybe(
+            "INSERT INTO authenticators (user_id, kind, secret, created_at, name, credential_id)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             RETURNING id, user_id, kind, secret, counter, created_at, last_used_at, name",
+            vals![user_id, AuthenticatorType::Webauthn.name(), secret, now, name, credential_id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()?.ok_or_else(|| StorageError::Broken("authenticators: no row".into()))
+}
+
+/// The key with this credential id, whosever it is.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn find_key(conn: &mut Conn, credential_id: &[u8]) -> Result<Option<Authenticator>, StorageError> {
+    let row = conn
+        .maybe(
+            "SELECT id, user_id, kind, secret, counter, created_at, last_used_at, name FROM authenticators
+             WHERE credential_id = $1",
+            vals![credential_id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Gives a key another name.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn rename_key(conn: &mut Conn, id: i64, name: &str) -> Result<(), StorageError> {
+    conn.execute("UPDATE authenticators SET name = $2 WHERE id = $1", vals![id, name]).await.map(drop)
 }
 
 /// Notes that the code of a time step was taken, unless one of this step or of a later one was; `false` then: of several

@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_accounts.sql"),
     include_str!("migrations/0002_tokens.sql"),
     include_str!("migrations/0003_authenticators.sql"),
+    include_str!("migrations/0004_keys.sql"),
 ];
 
 /// The version that this binary brings the schema to.

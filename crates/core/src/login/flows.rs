@@ -96,5 +96,8 @@ fn ways_in(ctx: &Ctx) -> Vec<Flow> {
     if account.is_open_for_signup {
         flows.push(Flow::new("signup"));
     }
+    if ctx.config.mfa.passkey_login_enabled {
+        flows.push(Flow::new("mfa_login_webauthn"));
+    }
     flows
 }

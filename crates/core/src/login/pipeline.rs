@@ -8,7 +8,9 @@ use vestibule_base::storage::logins::{self, Attempt};
 use vestibule_base::storage::processes;
 use vestibule_base::storage::users::{self, User};
 
-use super::stages::{login_by_code, mfa_authenticate, mfa_trust, verify_email, verify_phone};
+use super::stages::{
+    login_by_code, mfa_authenticate, mfa_signup_webauthn, mfa_trust, verify_email, verify_phone,
+};
 use crate::account::primary_email;
 use crate::account::process::Kind;
 use crate::context::Ctx;
@@ -32,11 +34,19 @@ pub enum Stage {
     MfaAuthenticate,
     /// Whether to trust this browser.
     MfaTrust,
+    /// The passkey of somebody who signs up with one.
+    MfaSignupWebauthn,
 }
 
 /// All stages, in their order. A new one is a file in `stages/` and its lines here.
-pub const STAGES: [Stage; 5] =
-    [Stage::LoginByCode, Stage::VerifyPhone, Stage::VerifyEmail, Stage::MfaAuthenticate, Stage::MfaTrust];
+pub const STAGES: [Stage; 6] = [
+    Stage::LoginByCode,
+    Stage::VerifyPhone,
+    Stage::VerifyEmail,
+    Stage::MfaAuthenticate,
+    Stage::MfaTrust,
+    Stage::MfaSignupWebauthn,
+];
 
 /// What a stage says of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +69,7 @@ impl Stage {
             Self::VerifyEmail => "verify_email",
             Self::MfaAuthenticate => "mfa_authenticate",
             Self::MfaTrust => "mfa_trust",
+            Self::MfaSignupWebauthn => "mfa_signup_webauthn",
         }
     }
 
@@ -73,6 +84,7 @@ impl Stage {
             Self::VerifyEmail => verify_email::check(ctx, tx, visit, login).await,
             Self::MfaAuthenticate => mfa_authenticate::check(ctx, tx, visit, login).await,
             Self::MfaTrust => Ok(mfa_trust::check(ctx, visit, login)),
+            Self::MfaSignupWebauthn => Ok(mfa_signup_webauthn::check(login)),
         }
     }
 }
@@ -106,6 +118,8 @@ pub struct State {
     pub by_code: bool,
     /// The tie to the password that its user had when it was held: under another one it does not go on (H2).
     pub password_mark: [u8; 32],
+    /// Whether it follows a signup that ends with a passkey.
+    pub passkey_signup: bool,
 }
 
 /// Begins a login.

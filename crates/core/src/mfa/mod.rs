@@ -6,6 +6,7 @@
 pub mod recovery_codes;
 pub mod totp;
 pub mod trust;
+pub mod webauthn;
 
 use vestibule_base::config::{Action, AuthenticatorType as Kind};
 use vestibule_base::ratelimit::{self, Usage};
@@ -30,6 +31,8 @@ pub struct Listed {
     pub row: Authenticator,
     /// How many recovery codes there are and how many are left, if that is what it is.
     pub codes: Option<recovery_codes::Counts>,
+    /// Whether it can log in alone, if it is a key and its browser has said so.
+    pub passwordless: Option<bool>,
 }
 
 /// The authenticators of whoever is logged in, oldest first.
@@ -42,12 +45,13 @@ pub async fn list(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Listed>> {
     let rows = authenticators::of_user(&mut conn, user_id).await?;
     drop(conn);
     rows.into_iter()
-        .map(|row| {
-            let codes = match row.kind {
-                Kind::RecoveryCodes => Some(recovery_codes::counts(ctx, &row)?),
-                Kind::Totp | Kind::Webauthn => None,
-            };
-            Ok(Listed { row, codes })
+        .map(|row| match row.kind {
+            Kind::Totp => Ok(Listed { row, codes: None, passwordless: None }),
+            Kind::RecoveryCodes => {
+                let codes = Some(recovery_codes::counts(ctx, &row)?);
+                Ok(Listed { row, codes, passwordless: None })
+            }
+            Kind::Webauthn => Ok(webauthn::Key::open(ctx, row)?.listed()),
         })
         .collect()
 }

@@ -55,6 +55,9 @@ pub struct Record {
     /// Whether it was given once more, by somebody logged in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reauthenticated: bool,
+    /// Whether it took the place of a password and of any further factor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passwordless: bool,
 }
 
 impl Record {
@@ -69,6 +72,7 @@ impl Record {
             phone: None,
             authenticator: None,
             reauthenticated: false,
+            passwordless: false,
         }
     }
 

@@ -46,13 +46,21 @@ impl Server {
 
     /// What `command` starts.
     pub(crate) fn start_as(command: &mut Command) -> Self {
-        command.env("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0");
-        let mut process = command.spawn().unwrap();
-        let mut greeting = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let (_, rest) = greeting.split_once("(at ").unwrap();
-        let address = rest.split(',').next().unwrap().parse().unwrap();
-        Self { process, address, greeting }
+        let mut server = Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), command);
+        let (_, rest) = server.greeting.split_once("(at ").unwrap();
+        server.address = rest.split(',').next().unwrap().parse().unwrap();
+        server
+    }
+
+    /// What `command` starts, at an address that its configuration names in advance.
+    pub(crate) fn start_at(address: SocketAddr, command: &mut Command) -> Self {
+        command.env("VESTIBULE_SERVER__LISTEN", address.to_string());
+        let process = command.spawn().unwrap();
+        let mut server = Self { process, address, greeting: String::new() };
+        let output = server.process.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut server.greeting).unwrap();
+        assert!(server.greeting.contains("listening"), "no server at {address}: {:?}", server.greeting);
+        server
     }
 
     fn get(&self, path: &str) -> String {

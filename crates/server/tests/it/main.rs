@@ -1,8 +1,10 @@
 //! The tests of the program, as a process.
 
 mod backup;
+mod browser;
 mod caddy;
 mod cli;
 mod crash;
+mod devtools;
 mod nginx;
 mod proxies;

@@ -49,6 +49,7 @@ pub(super) struct Call {
     /// The answer to `config`, which never changes.
     pub(super) config: Bytes,
     headers: HeaderMap,
+    query: Option<String>,
     body: Bytes,
 }
 
@@ -56,6 +57,12 @@ impl Call {
     /// The fields of the body.
     pub(super) fn form(&self) -> Outcome<Form> {
         json::object(&self.body).map(Form::new).ok_or_else(|| Problem::malformed().into())
+    }
+
+    /// Whether the query has a parameter of this name, whatever it holds.
+    pub(super) fn asks(&self, name: &str) -> bool {
+        let query = self.query.as_deref().unwrap_or_default();
+        url::form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == name)
     }
 
     /// The text of a header; empty if there is none.
@@ -169,6 +176,7 @@ impl Door {
             visit,
             config: door.config.clone(),
             headers: parts.headers,
+            query: parts.uri.query().map(str::to_owned),
             body,
         };
         let mut before = None;

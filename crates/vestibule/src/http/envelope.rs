@@ -36,6 +36,9 @@ pub(super) struct Meta<'a> {
     /// A TOTP secret to be put into an app, and the same as a URL.
     #[serde(flatten)]
     pub(super) offer: Option<Offer>,
+    /// Whether recovery codes were made along with a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovery_codes_generated: Option<bool>,
 }
 
 /// A TOTP secret on offer. Prints as dots.

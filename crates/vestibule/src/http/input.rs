@@ -101,6 +101,40 @@ impl Form {
         }
     }
 
+    /// An id, of a list that has no `unknown` ones.
+    pub(super) fn id(&mut self, name: &'static str, unknown: &Problem) -> Option<i64> {
+        let value = self.members.get(name).unwrap_or(&Value::Null);
+        let read = if is_nothing(value) {
+            Err(Problem::required())
+        } else {
+            id(value, unknown).map_err(|_| unknown.clone())
+        };
+        read.map_err(|problem| self.reject(problem.on(name))).ok()
+    }
+
+    /// Some of these ids. As in the reference, whatever stands for nothing counts as missing.
+    pub(super) fn ids(&mut self, name: &'static str, unknown: &Problem) -> Option<Vec<i64>> {
+        let read = match self.members.get(name).unwrap_or(&Value::Null) {
+            nothing if is_nothing(nothing) => Err(Problem::required()),
+            Value::Bool(false) => Err(Problem::required()),
+            Value::Number(number) if number.as_f64() == Some(0.0) => Err(Problem::required()),
+            Value::Array(ids) if !ids.iter().any(|id| id.is_array() || id.is_object()) => {
+                ids.iter().map(|value| id(value, unknown)).collect()
+            }
+            _ => Err(Problem::invalid_list()),
+        };
+        read.map_err(|problem| self.reject(problem.on(name))).ok()
+    }
+
+    /// A member that has a structure of its own.
+    pub(super) fn structure(&mut self, name: &'static str) -> Option<Value> {
+        let value = self.members.remove(name).filter(|value| !is_nothing(value));
+        if value.is_none() {
+            self.reject(Problem::required().on(name));
+        }
+        value
+    }
+
     /// All that is wrong so far.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems
@@ -132,5 +166,25 @@ impl Form {
                 None
             }
         }
+    }
+}
+
+/// Whether a value counts as none, as in the reference.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// An id, as a number or as its digits.
+fn id(value: &Value, unknown: &Problem) -> Result<i64, Problem> {
+    match value {
+        Value::String(text) if text.contains('\0') => Err(Problem::null_characters_not_allowed()),
+        Value::String(text) => text.parse().map_err(|_| Problem::invalid_id()),
+        other => other.as_i64().ok_or_else(|| unknown.clone()),
     }
 }

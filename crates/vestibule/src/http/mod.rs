@@ -32,6 +32,8 @@ mod threshold;
 mod tokens;
 mod verify;
 mod view;
+mod webauthn;
+mod well_known;
 
 use std::sync::Arc;
 
@@ -52,6 +54,9 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
     }
     if let Some(keys) = &ctx.signing {
         others = others.merge(jwks::routes(keys));
+    }
+    if ctx.config.has_webauthn() {
+        others = others.merge(well_known::routes(&ctx.config));
     }
     if ctx.config.email.is_development() {
         others = others.merge(dev_mail::routes(&ctx));
@@ -125,6 +130,38 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
         routes.at(
             "/account/authenticators/recovery-codes",
             &[("GET", authenticators::recovery_codes), ("POST", authenticators::generate_recovery_codes)],
+        );
+    }
+    if ctx.config.has_webauthn() {
+        routes.at(
+            "/account/authenticators/webauthn",
+            &[
+                ("GET", authenticators::key_options),
+                ("POST", authenticators::add_key),
+                ("PUT", authenticators::rename_key),
+                ("DELETE", authenticators::remove_keys),
+            ],
+        );
+        routes.at(
+            "/auth/webauthn/authenticate",
+            &[("GET", webauthn::authenticate_options), ("POST", webauthn::authenticate)],
+        );
+        routes.at(
+            "/auth/webauthn/reauthenticate",
+            &[("GET", webauthn::reauthenticate_options), ("POST", webauthn::reauthenticate)],
+        );
+    }
+    if ctx.config.mfa.passkey_login_enabled {
+        routes.at("/auth/webauthn/login", &[("GET", webauthn::login_options), ("POST", webauthn::login)]);
+    }
+    if ctx.config.mfa.passkey_signup_enabled {
+        routes.at(
+            "/auth/webauthn/signup",
+            &[
+                ("GET", webauthn::signup_options),
+                ("POST", signup::by_passkey),
+                ("PUT", webauthn::finish_signup),
+            ],
         );
     }
     routes.at("/account/providers", &[("GET", providers::get)]);

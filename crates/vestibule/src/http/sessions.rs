@@ -17,8 +17,7 @@ pub(super) fn delete(call: &mut Call) -> Reply<'_> {
     Box::pin(async move {
         call.visit.current()?;
         let mut form = call.form()?;
-        let ids = ids(form.value("sessions").unwrap_or(&Value::Null));
-        let ids = ids.map_err(|problem| form.reject(problem.on("sessions"))).ok();
+        let ids = form.ids("sessions", &Problem::unknown_session());
         let ids = form.finish_with(ids)?;
         list::end(&call.ctx, &mut call.visit, &ids).await?;
         if call.visit.session.user().is_none() {
@@ -26,30 +25,6 @@ pub(super) fn delete(call: &mut Call) -> Reply<'_> {
         }
         listed(call).await
     })
-}
-
-/// The ids in a list of them. As in the reference, whatever stands for nothing counts as missing.
-fn ids(value: &Value) -> Result<Vec<i64>, Problem> {
-    match value {
-        Value::Null | Value::Bool(false) => Err(Problem::required()),
-        Value::String(text) if text.is_empty() => Err(Problem::required()),
-        Value::Object(members) if members.is_empty() => Err(Problem::required()),
-        Value::Number(number) if number.as_f64() == Some(0.0) => Err(Problem::required()),
-        Value::Array(ids) if ids.is_empty() => Err(Problem::required()),
-        Value::Array(ids) if !ids.iter().any(|id| id.is_array() || id.is_object()) => {
-            ids.iter().map(id).collect()
-        }
-        _ => Err(Problem::invalid_list()),
-    }
-}
-
-/// An id, as a number or as its digits.
-fn id(value: &Value) -> Result<i64, Problem> {
-    match value {
-        Value::String(text) if text.contains('\0') => Err(Problem::null_characters_not_allowed()),
-        Value::String(text) => text.parse().map_err(|_| Problem::invalid_id()),
-        other => other.as_i64().ok_or_else(Problem::unknown_session),
-    }
 }
 
 async fn listed(call: &Call) -> Outcome<Answer> {

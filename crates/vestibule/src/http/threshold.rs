@@ -31,9 +31,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 #[derive(Debug)]
 pub(super) struct Threshold {
     hosts: Vec<String>,
-    /// Asked by machines of the operator's that may know our address only: nothing in their answers depends on the
-    /// host that was asked for.
-    internal: [String; 3],
+    /// Asked by machines of the operator's that may know our address only, or in the name of the domain that keys belong
+    /// to: nothing in their answers depends on the host that was asked for.
+    internal: [String; 6],
     addresses: Addresses,
     cors: Cors,
     warned: AtomicBool,
@@ -56,6 +56,9 @@ impl Threshold {
                 format!("{prefix}/forward-auth"),
                 format!("{prefix}/introspect"),
                 "/.well-known/jwks.json".to_owned(),
+                "/.well-known/assetlinks.json".to_owned(),
+                "/.well-known/apple-app-site-association".to_owned(),
+                "/.well-known/webauthn".to_owned(),
             ],
             hosts: hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             addresses: Addresses::new(config),

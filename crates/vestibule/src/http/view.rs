@@ -68,6 +68,8 @@ struct RecordShape<'a> {
     id: Option<i64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reauthenticated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    passwordless: bool,
 }
 
 fn record(record: &Record) -> RecordShape<'_> {
@@ -80,6 +82,7 @@ fn record(record: &Record) -> RecordShape<'_> {
         kind: record.authenticator.map(|(kind, _)| kind),
         id: record.authenticator.map(|(_, id)| id),
         reauthenticated: record.reauthenticated,
+        passwordless: record.passwordless,
     }
 }
 

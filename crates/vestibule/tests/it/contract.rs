@@ -21,8 +21,13 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const ALL: &str = "
 [account]
 login_by_code_enabled = true
+email_verification_by_code_enabled = true
 rate_limits = false
 [mfa]
+supported_types = ['totp', 'recovery_codes', 'webauthn']
+passkey_login_enabled = true
+passkey_signup_enabled = true
+rate_limits = false
 trust_enabled = true
 ";
 

@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 }
 
 /// Whether `url` names this machine, for which browsers make exceptions.
-pub(super) fn is_local(url: &Url) -> bool {
+pub(in crate::config) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

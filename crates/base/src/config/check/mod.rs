@@ -7,8 +7,10 @@ mod cookies;
 mod edge;
 mod keys;
 mod unbuilt;
+mod webauthn;
 
 use super::Config;
+pub(super) use edge::is_local;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     account::check(config, &mut report);
     keys::check(config, &mut report);
     behind::check(config, &mut report);
+    webauthn::check(config, &mut report);
     unbuilt::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0

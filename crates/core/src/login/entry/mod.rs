@@ -1,6 +1,7 @@
 //! The ways in. Each ends in the walk through the stages.
 
 pub mod code;
+pub mod passkey;
 pub mod password;
 pub mod recovery;
 pub mod second_factor;

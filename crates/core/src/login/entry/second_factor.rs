@@ -1,12 +1,14 @@
 //! Going on with a login that waits for its second factor, or for the answer whether to trust this browser.
 
+use serde_json::Value;
+use vestibule_base::security::webauthn::RequestOptions;
 use vestibule_base::storage::users::User;
 use vestibule_base::storage::{Conn, users};
 
 use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage};
-use crate::mfa;
-use crate::mfa::trust;
+use crate::mfa::webauthn::{self, Purpose};
+use crate::mfa::{self, Used, trust};
 use crate::refusal::{Outcome, Refusal};
 use crate::session;
 use crate::visit::Visit;
@@ -26,7 +28,28 @@ pub async fn awaited(ctx: &Ctx, visit: &Visit, stage: Stage) -> Outcome<User> {
 /// # Errors
 /// [`Refusal::Invalid`] if it is wrong, or if too many were tried; [`Refusal::Conflict`] if nothing waits any more.
 pub async fn authenticate(ctx: &Ctx, visit: &mut Visit, user: &User, typed: &str) -> Outcome<()> {
-    let (used, mut tx) = mfa::spend(ctx, visit, user.id, typed).await?;
+    let (used, tx) = mfa::spend(ctx, visit, user.id, typed).await?;
+    go_on(ctx, tx, visit, user, used).await
+}
+
+/// What to ask the user's keys for.
+///
+/// # Errors
+/// [`Refusal::Conflict`] if the session has ended meanwhile.
+pub async fn key_options(ctx: &Ctx, visit: &mut Visit, user: &User) -> Outcome<RequestOptions> {
+    webauthn::request_options(ctx, visit, Purpose::Authenticate, user.id).await
+}
+
+/// Takes what one of the user's keys has signed: the login goes on.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn by_key(ctx: &Ctx, visit: &mut Visit, user: &User, sent: Value) -> Outcome<()> {
+    let (used, tx) = webauthn::spend(ctx, visit, Purpose::Authenticate, user.id, sent).await?;
+    go_on(ctx, tx, visit, user, used).await
+}
+
+async fn go_on(ctx: &Ctx, mut tx: Conn, visit: &mut Visit, user: &User, used: Used) -> Outcome<()> {
     let mut login = take(ctx, &mut tx, visit, user, Stage::MfaAuthenticate).await?;
     login.state.records.push(used.record(visit));
     pipeline::resume(ctx, &mut tx, visit, login, Stage::MfaAuthenticate).await?;
@@ -52,7 +75,13 @@ pub async fn trust(ctx: &Ctx, visit: &mut Visit, user: &User, trusts: bool) -> O
 }
 
 /// Takes the login out of its session, as it is now that nobody else can change it: it must still be this user's (L2).
-async fn take(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User, stage: Stage) -> Outcome<Login> {
+pub(super) async fn take(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    user: &User,
+    stage: Stage,
+) -> Outcome<Login> {
     session::lock(tx, visit.session.id().ok_or(Refusal::Conflict)?).await?;
     let login = pipeline::held(ctx, tx, visit, stage).await?;
     let login = login.filter(|login| login.user.as_ref().is_some_and(|now| now.id == user.id));

@@ -17,6 +17,8 @@ pub struct Signup {
     pub account: NewAccount,
     /// Whether the field that people do not see was filled in.
     pub by_robot: bool,
+    /// Whether it ends with a passkey in place of a password.
+    pub by_passkey: bool,
 }
 
 /// Signs up; `problems` are those that reading the input has found. An account that exists already answers as if it were new where enumeration is prevented.
@@ -60,6 +62,7 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
         let named = user.is_none();
         let state = State {
             signup: true,
+            passkey_signup: new.by_passkey,
             email: new.account.email.as_ref().map(EmailAddress::as_str).map(str::to_owned).filter(|_| named),
             phone: new.account.phone.as_ref().map(|phone| phone.as_str().to_owned()).filter(|_| named),
             ..State::default()

@@ -16,6 +16,10 @@ pub(in crate::login) async fn check(
     login: &Login,
 ) -> Outcome<Verdict> {
     let Some(user) = &login.user else { return Ok(Verdict::Pass) };
+    // A passkey is two factors by itself: a thing, and a finger or a PIN.
+    if login.state.records.iter().any(|record| record.passwordless) {
+        return Ok(Verdict::Pass);
+    }
     // What people have set up is asked for, also where the settings do not let them set up more of the kind.
     let kinds = authenticators::kinds(tx, user.id).await?;
     if !kinds.iter().any(|kind| matches!(kind, Kind::Totp | Kind::Webauthn)) {

@@ -1,0 +1,215 @@
+//! A real browser without a window: Chromium, led by its DevTools protocol. Whatever it is told has to be done in
+//! time; if it is not, the test fails with what the browser said.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long the browser may take for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many messages of the browser are told of when it fails.
+const REMEMBERED: usize = 12;
+
+/// A browser with one tab. When it is dropped, it is gone.
+pub(crate) struct Browser {
+    process: Child,
+    to: ChildStdin,
+    from: Receiver<Value>,
+    /// What it said last, of which nobody may have taken note.
+    said: VecDeque<Value>,
+    last_id: u64,
+    /// The tab, once there is one.
+    tab: Option<String>,
+    /// Its profile and its log.
+    folder: TempDir,
+}
+
+/// A key in the tab, made of software: it is touched, and verifies who touches it, as it is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticator(String);
+
+impl Browser {
+    /// Starts `program`; every page of its tab has what `script` defines.
+    pub(crate) fn start(program: &Path, script: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        // The protocol is spoken on descriptors 3 and 4, which only a shell can hand on without unsafe code. Where tests
+        // run, as root or in a container, there is often no sandbox to be had, and no page but ours is opened.
+        let mut process = Command::new("sh")
+            .args(["-c", r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null"#, "sh"])
+            .arg(program)
+            .args(["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--no-first-run"])
+            .args(["--disable-gpu", "--disable-dev-shm-usage", "--disable-breakpad"])
+            // It has nobody to talk to but us.
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+            .arg("about:blank")
+            .env("HOME", folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // Of its own, so that the processes that it starts end with it.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let to = process.stdin.take().unwrap();
+        let output = process.stdout.take().unwrap();
+        let (sender, from) = channel();
+        std::thread::spawn(move || listen(output, &sender));
+        let mut browser = Self { process, to, from, said: VecDeque::new(), last_id: 0, tab: None, folder };
+
+        let target = browser.command("Target.createTarget", json!({ "url": "about:blank" }));
+        let attach = json!({ "targetId": target["targetId"], "flatten": true });
+        let attached = browser.command("Target.attachToTarget", attach);
+        browser.tab = attached["sessionId"].as_str().map(str::to_owned);
+        browser.command("Page.enable", json!({}));
+        // The pages of an API let no script call anything.
+        browser.command("Page.setBypassCSP", json!({ "enabled": true }));
+        browser.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+        browser.command("WebAuthn.enable", json!({}));
+        browser
+    }
+
+    /// Opens a page in the tab.
+    pub(crate) fn go(&mut self, url: &str) {
+        self.said.clear();
+        let went = self.command("Page.navigate", json!({ "url": url }));
+        assert_eq!(went["errorText"], Value::Null, "{url}");
+        self.wait("the page", |message| (message["method"] == "Page.loadEventFired").then_some(()));
+    }
+
+    /// What an expression comes to in the page, once it is settled; the error that it throws, if it does.
+    pub(crate) fn run(&mut self, expression: &str) -> Result<Value, String> {
+        let evaluate = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        let mut done = self.command("Runtime.evaluate", evaluate);
+        match done["exceptionDetails"].take() {
+            Value::Null => Ok(done["result"]["value"].take()),
+            thrown => Err(thrown["exception"]["description"].as_str().unwrap_or("no error").to_owned()),
+        }
+    }
+
+    /// Plugs in a key that can log in alone and is touched at once: one of the device itself ("internal"), or "usb".
+    pub(crate) fn plug_in(&mut self, transport: &str) -> Authenticator {
+        let options = json!({
+            "protocol": "ctap2",
+            "transport": transport,
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+            "automaticPresenceSimulation": true,
+        });
+        let added = self.command("WebAuthn.addVirtualAuthenticator", json!({ "options": options }));
+        Authenticator(added["authenticatorId"].as_str().unwrap().to_owned())
+    }
+
+    /// Takes a key away.
+    pub(crate) fn unplug(&mut self, key: &Authenticator) {
+        self.command("WebAuthn.removeVirtualAuthenticator", json!({ "authenticatorId": key.0 }));
+    }
+
+    /// Whether a key is touched when it blinks.
+    pub(crate) fn touch(&mut self, key: &Authenticator, enabled: bool) {
+        let parameters = json!({ "authenticatorId": key.0, "enabled": enabled });
+        self.command("WebAuthn.setAutomaticPresenceSimulation", parameters);
+    }
+
+    /// Whether who touches a key is found to be its owner.
+    pub(crate) fn verify(&mut self, key: &Authenticator, verified: bool) {
+        let parameters = json!({ "authenticatorId": key.0, "isUserVerified": verified });
+        self.command("WebAuthn.setUserVerified", parameters);
+    }
+
+    /// The credentials in a key.
+    pub(crate) fn credentials(&mut self, key: &Authenticator) -> Vec<Value> {
+        let mut held = self.command("WebAuthn.getCredentials", json!({ "authenticatorId": key.0 }));
+        held["credentials"].as_array_mut().map(std::mem::take).unwrap()
+    }
+
+    /// Has the tab, or the browser while there is none, do something; gives its result.
+    fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut message = json!({ "id": id, "method": method, "params": parameters });
+        if let Some(tab) = &self.tab {
+            message["sessionId"] = json!(tab);
+        }
+        let sent = self.to.write_all(format!("{message}\0").as_bytes()).and_then(|()| self.to.flush());
+        assert!(sent.is_ok(), "the browser is gone at {method}. {}", self.story());
+        let mut answer = self.wait(method, |message| (message["id"] == id).then(|| message.take()));
+        assert_eq!(answer["error"], Value::Null, "{method}");
+        answer["result"].take()
+    }
+
+    /// The first message that `find` takes, of those that nobody took and of those to come.
+    fn wait<T>(&mut self, what: &str, mut find: impl FnMut(&mut Value) -> Option<T>) -> T {
+        if let Some(found) = self.said.iter_mut().find_map(&mut find) {
+            return found;
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(mut message) = self.from.recv_timeout(left) else {
+                panic!("waited for {what} in vain. {}", self.story());
+            };
+            if let Some(found) = find(&mut message) {
+                return found;
+            }
+            self.said.push_back(message);
+            if self.said.len() > REMEMBERED {
+                self.said.pop_front();
+            }
+        }
+    }
+
+    /// What was seen of the browser.
+    fn story(&self) -> String {
+        let said: Vec<String> = self.said.iter().map(Value::to_string).collect();
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        format!("It said:\n{}\nIts log:\n{log}", said.join("\n"))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Asked, it leaves nothing behind. The group is for one that does not listen, and for what it started.
+        let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let group = format!("-{}", self.process.id());
+        let signal = |name: &str| {
+            let kill = Command::new("kill").args([name, "--", &group]).stderr(Stdio::null()).status();
+            kill.is_ok_and(|status| status.success())
+        };
+        signal("-KILL");
+        let _ = self.process.wait();
+        while Instant::now() < end && signal("-0") {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Hands on what the browser says until it is gone. Messages end with a zero byte.
+fn listen(output: ChildStdout, sender: &Sender<Value>) {
+    for message in BufReader::new(output).split(0) {
+        let Some(message) = message.ok().and_then(|text| serde_json::from_slice(&text).ok()) else { return };
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+/// Where Chromium is, if it is anywhere in `PATH`.
+pub(crate) fn chromium(path: &str) -> Option<PathBuf> {
+    std::env::split_paths(path).map(|folder| folder.join("chromium")).find(|program| program.is_file())
+}
