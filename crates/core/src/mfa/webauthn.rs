@@ -24,7 +24,7 @@ use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Fault, Outcome, Problem, Refusal};
 use crate::session;
-use crate::visit::{Record, Visit};
+use crate::visit::{Current, Record, Visit};
 
 /// How long an answer is awaited.
 const AWAITED_FOR: Millis = 300 * SECOND;
@@ -63,30 +63,37 @@ impl Purpose {
 pub struct Key {
     /// The row.
     pub row: Authenticator,
-    /// What it registered.
-    pub credential: Credential,
+    /// What it registered; `None` if no secret key opens it: such a key is of no use, and can be removed.
+    credential: Option<Credential>,
 }
 
 impl Key {
     /// Opens what is stored of a key.
     ///
     /// # Errors
-    /// [`Refusal::Fault`] if no secret key opens it.
+    /// [`Refusal::Fault`] if what it opens is no credential.
     pub fn open(ctx: &Ctx, row: Authenticator) -> Outcome<Self> {
-        let credential = serde_json::from_slice(&super::open(ctx, row.user_id, row.kind, &row.secret)?)?;
+        let credential = match super::open(ctx, row.user_id, row.kind, &row.secret) {
+            Ok(opened) => Some(serde_json::from_slice(&opened)?),
+            Err(fault) => {
+                tracing::error!(authenticator = row.id, error = %fault, "a key is of no use");
+                None
+            }
+        };
         Ok(Self { row, credential })
     }
 
     /// As its owner sees it.
     #[must_use]
     pub fn listed(self) -> Listed {
-        Listed { row: self.row, codes: None, passwordless: self.credential.discoverable }
+        let passwordless = self.credential.and_then(|credential| credential.discoverable);
+        Listed { row: self.row, codes: None, passwordless }
     }
 
     /// Whether it can log in alone. One whose browser did not say is given the benefit of the doubt: whether it can be
     /// found without its id, it shows by being found.
     fn is_passkey(&self) -> bool {
-        self.credential.discoverable != Some(false)
+        self.credential.as_ref().is_some_and(|credential| credential.discoverable != Some(false))
     }
 }
 
@@ -157,8 +164,7 @@ pub async fn add(ctx: &Ctx, visit: &Visit, new: NewKey) -> Outcome<(Key, bool)> 
     if new.passwordless && !credential.user_verified {
         return Err(not_taken());
     }
-    let mut tx = ctx.db.write().await?;
-    users::lock(&mut tx, user_id).await?;
+    let mut tx = lock(ctx, current).await?;
     may_add(ctx, &mut tx, user_id).await?;
     let key = insert(ctx, &mut tx, visit, user_id, new.name, credential).await?;
     let with_codes = recovery_codes::make_along(ctx, &mut tx, visit, user_id).await?;
@@ -213,7 +219,7 @@ pub async fn insert(
         row => row.map_err(Fault::from)?,
     };
     Event::AuthenticatorAdded.log(visit, Some(user_id), Kind::Webauthn.name());
-    Ok(Key { row, credential })
+    Ok(Key { row, credential: Some(credential) })
 }
 
 /// Gives a key of whoever is logged in another name.
@@ -221,10 +227,10 @@ pub async fn insert(
 /// # Errors
 /// [`Refusal::NotFound`] if it is none of theirs, [`Refusal::Reauthenticate`].
 pub async fn rename(ctx: &Ctx, visit: &Visit, id: i64, name: &str) -> Outcome<Key> {
-    let user_id = visit.current()?.user.id;
+    let current = visit.current()?;
+    let user_id = current.user.id;
     require_proof(ctx, visit).await?;
-    let mut tx = ctx.db.write().await?;
-    users::lock(&mut tx, user_id).await?;
+    let mut tx = lock(ctx, current).await?;
     authenticators::rename_key(&mut tx, id, name).await?;
     let key = of_user(ctx, &mut tx, user_id).await?.into_iter().find(|key| key.row.id == id);
     // Of somebody else, it keeps its name: nothing is committed.
@@ -252,9 +258,8 @@ pub async fn are_own(ctx: &Ctx, visit: &Visit, named: &[i64]) -> Outcome<bool> {
 pub async fn remove_keys(ctx: &Ctx, visit: &Visit, named: &[i64]) -> Outcome<()> {
     let current = visit.current()?;
     require_proof(ctx, visit).await?;
-    let mut tx = ctx.db.write().await?;
     // Of several requests that would each leave one key, one finds the other's gone.
-    users::lock(&mut tx, current.user.id).await?;
+    let mut tx = lock(ctx, current).await?;
     let user = users::find(&mut tx, current.user.id).await?.ok_or(Refusal::Unauthenticated)?;
     let keys = of_user(ctx, &mut tx, user.id).await?;
     let (gone, left): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| named.contains(&key.row.id));
@@ -344,7 +349,9 @@ pub async fn spend(
     users::lock(&mut tx, user_id).await?;
     if let (Some(ceremony), Ok(response)) = (ceremony, read(sent)) {
         let mut keys = of_user(ctx, &mut tx, user_id).await?.into_iter();
-        if let Some(key) = keys.find(|key| key.credential.id == *response.credential_id())
+        let named =
+            |key: &Key| key.credential.as_ref().is_some_and(|own| own.id == *response.credential_id());
+        if let Some(key) = keys.find(named)
             && let Some(used) =
                 take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Known(&handle(user_id))).await?
         {
@@ -412,7 +419,7 @@ async fn take(
     key: Key,
     owner: Owner<'_>,
 ) -> Outcome<Option<Used>> {
-    let Key { row, mut credential } = key;
+    let Key { row, credential: Some(mut credential) } = key else { return Ok(None) };
     let said = match ctx.relying_party.authenticate(ceremony, response, &credential, owner) {
         Ok(said) => said,
         Err(error) => {
@@ -430,6 +437,14 @@ async fn take(
     let used = Used { id: row.id, kind: row.kind };
     let noted = authenticators::replace_secret(tx, row.id, &row.secret, &sealed, Some(visit.now)).await?;
     Ok(noted.then_some(used))
+}
+
+/// A transaction in which nobody else changes the keys of whoever is logged in. A session that has ended meanwhile, by a new
+/// password perhaps, changes nothing any more.
+async fn lock(ctx: &Ctx, current: &Current) -> Outcome<Conn> {
+    let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, current.user.id).await?;
+    if session::lock(&mut tx, current.session_id).await? { Ok(tx) } else { Err(Refusal::Unauthenticated) }
 }
 
 /// Begins to await an answer, in place of any other of this purpose.
@@ -484,7 +499,7 @@ async fn of_user(ctx: &Ctx, conn: &mut Conn, user_id: i64) -> Outcome<Vec<Key>> 
 }
 
 fn ids(keys: &[Key]) -> Vec<CredentialId> {
-    keys.iter().map(|key| key.credential.id.clone()).collect()
+    keys.iter().filter_map(|key| Some(key.credential.as_ref()?.id.clone())).collect()
 }
 
 /// What keys know their owner by, and show at every passkey login.

@@ -11,6 +11,7 @@ use vestibule_testkit::client::{Client, Door, Reply};
 use vestibule_testkit::contract::Contract;
 use vestibule_testkit::database::on_both;
 
+use crate::contract::FACTORS;
 use crate::failure::dump;
 use crate::postbox::Postbox;
 
@@ -449,7 +450,7 @@ fn e5_unknown_members_are_ignored_and_never_assigned() {
 #[test]
 fn e5_other_methods_are_not_allowed() {
     on_both(async |backend| {
-        let app = TestApp::start(backend, OPEN).await;
+        let app = TestApp::start(backend, &format!("{OPEN}{FACTORS}")).await;
         let member = signed_up(Client::app(unobserved(&app)), "ada@example.org").await;
         let all = routes();
         let paths: std::collections::BTreeSet<&str> = all.iter().map(|(_, path)| path.as_str()).collect();

@@ -11,9 +11,11 @@ use vestibule_testkit::client::{Client, Door, Reply};
 use vestibule_testkit::database::on_both;
 
 use super::codes::{PASSWORD, account, entered, login, password};
-use super::mfa::{ADA, EVE, enrol as enrol_totp, half_way, kinds, methods, prove};
+use super::mfa::{ADA, EVE, codes, enrol as enrol_totp, half_way, kinds, methods, prove, second_factor};
 use super::races::{at_once, post, statuses};
-use super::webauthn::{KEYS, ORIGIN, SETTINGS, enrol, key, no_good, not_taken, options, sent, signed};
+use super::webauthn::{
+    AUTHENTICATE, KEYS, ORIGIN, SETTINGS, enrol, key, keyed, no_good, not_taken, options, sent, signed,
+};
 
 const LOGIN: &str = "auth/webauthn/login";
 const SIGNUP: &str = "auth/webauthn/signup";
@@ -448,6 +450,33 @@ fn m3_tries_with_a_passkey_lock_nobody_out() {
         log_in(&mut key, &mut elsewhere.clone()).await.expect(200);
         server.pass(301);
         half_way(limited.app(), ADA).await;
+    });
+}
+
+#[test]
+fn m3_wrong_answers_at_the_second_factor_count_with_wrong_codes() {
+    on_both(async |backend| {
+        let limits =
+            format!("{SETTINGS}\n[account.rate_limits]\nlogin_failed = '5/5m/key'\nlogin = '1000/m/ip'");
+        let server =
+            TestApp::start(backend, &limits.replace("    rate_limits = false\n    [mfa]", "    [mfa]")).await;
+        let (mut own, mut first, _) = keyed(&server, ADA).await;
+        let code = codes(&mut first).await.remove(0);
+        let mut waiting = half_way(server.app(), ADA).await;
+        for _ in 0..3 {
+            options(&mut waiting, AUTHENTICATE).await;
+            no_good(waiting.post(AUTHENTICATE, sent(&json!({ "id": "AAAA" }))).await);
+        }
+        for _ in 0..2 {
+            second_factor(&mut waiting, "000000").await.expect(400);
+        }
+        let good = signed(&mut own, &mut waiting, AUTHENTICATE).await;
+        let reply = waiting.post(AUTHENTICATE, sent(&good)).await.expect(400);
+        assert_eq!(reply.errors(), [("credential", "too_many_login_attempts")]);
+        second_factor(&mut waiting, &code).await.expect(400);
+        server.pass(301);
+        let good = signed(&mut own, &mut waiting, AUTHENTICATE).await;
+        waiting.post(AUTHENTICATE, sent(&good)).await.expect(200);
     });
 }
 

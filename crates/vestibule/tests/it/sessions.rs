@@ -12,6 +12,7 @@ use vestibule_testkit::app::TestApp;
 use vestibule_testkit::client::{Client, Reply};
 use vestibule_testkit::database::on_both;
 
+use crate::contract::FACTORS;
 use crate::edge::{routes, unobserved};
 use crate::failure::dump;
 
@@ -338,7 +339,7 @@ fn anything() -> Value {
 #[test]
 fn s4_no_browser_changes_anything_without_token_and_origin() {
     on_both(async |backend| {
-        let app = TestApp::start(backend, OPEN).await;
+        let app = TestApp::start(backend, &format!("{OPEN}{FACTORS}")).await;
         let (browser, _) = signed_up(Client::browser(unobserved(&app)), "ada@example.org").await;
         let token = browser.cookie("csrftoken").unwrap().to_owned();
         let own = app.door.public_url.clone();

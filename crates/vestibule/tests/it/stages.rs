@@ -7,7 +7,7 @@ use vestibule_testkit::app::TestApp;
 use vestibule_testkit::client::Client;
 use vestibule_testkit::database::on_both;
 
-use crate::contract::documented;
+use crate::contract::{FACTORS, documented};
 use crate::login::{OTHER, PASSWORD, login, user};
 
 const ADA: &str = "ada@example.org";
@@ -236,7 +236,7 @@ fn l1_a_pending_login_opens_nothing() {
     on_both(async |backend| {
         for by_code in [false, true] {
             let settings = format!(
-                "account = {{ login_by_code_enabled = true, email_verification_by_code_enabled = {by_code} }}"
+                "account = {{ login_by_code_enabled = true, email_verification_by_code_enabled = {by_code} }}{FACTORS}"
             );
             let server = TestApp::start(backend, &settings).await;
             user(&server, ADA, None, Some(PASSWORD)).await;

@@ -7,6 +7,7 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use vestibule_base::config::AuthenticatorType as Kind;
 use vestibule_base::security::webauthn::Algorithm;
+use vestibule_base::storage::authenticators;
 use vestibule_testkit::app::TestApp;
 use vestibule_testkit::authenticator::{Authenticator, Lie, USER_PRESENT, USER_VERIFIED};
 use vestibule_testkit::client::{Client, Reply};
@@ -18,7 +19,7 @@ use super::races::{at_once, post, statuses};
 
 pub(super) const ORIGIN: &str = "http://localhost:8000";
 pub(super) const KEYS: &str = "account/authenticators/webauthn";
-const AUTHENTICATE: &str = "auth/webauthn/authenticate";
+pub(super) const AUTHENTICATE: &str = "auth/webauthn/authenticate";
 const REAUTHENTICATE: &str = "auth/webauthn/reauthenticate";
 /// Everything that keys and passkeys can do.
 pub(super) const SETTINGS: &str = "
@@ -467,33 +468,6 @@ fn c3_of_many_answers_to_one_challenge_one_succeeds() {
 }
 
 #[test]
-fn m3_wrong_answers_at_the_second_factor_count_with_wrong_codes() {
-    on_both(async |backend| {
-        let limits =
-            format!("{SETTINGS}\n[account.rate_limits]\nlogin_failed = '5/5m/key'\nlogin = '1000/m/ip'");
-        let server =
-            TestApp::start(backend, &limits.replace("    rate_limits = false\n    [mfa]", "    [mfa]")).await;
-        let (mut own, mut first, _) = keyed(&server, ADA).await;
-        let code = codes(&mut first).await.remove(0);
-        let mut waiting = half_way(server.app(), ADA).await;
-        for _ in 0..3 {
-            options(&mut waiting, AUTHENTICATE).await;
-            no_good(waiting.post(AUTHENTICATE, sent(&json!({ "id": "AAAA" }))).await);
-        }
-        for _ in 0..2 {
-            second_factor(&mut waiting, "000000").await.expect(400);
-        }
-        let good = signed(&mut own, &mut waiting, AUTHENTICATE).await;
-        let reply = waiting.post(AUTHENTICATE, sent(&good)).await.expect(400);
-        assert_eq!(reply.errors(), [("credential", "too_many_login_attempts")]);
-        second_factor(&mut waiting, &code).await.expect(400);
-        server.pass(301);
-        let good = signed(&mut own, &mut waiting, AUTHENTICATE).await;
-        waiting.post(AUTHENTICATE, sent(&good)).await.expect(200);
-    });
-}
-
-#[test]
 fn h4_no_key_with_an_unverified_address_and_none_added_with_one() {
     on_both(async |backend| {
         let optional = "
@@ -567,5 +541,34 @@ fn x1_what_is_kept_of_a_key_is_sealed_and_can_be_sealed_anew() {
         let mut client = half_way(alone.app(), ADA).await;
         let good = signed(&mut own, &mut client, AUTHENTICATE).await;
         client.post(AUTHENTICATE, sent(&good)).await.expect(200);
+    });
+}
+
+#[test]
+fn x1_a_key_that_no_secret_key_opens_stands_in_nobody_s_way() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, SETTINGS).await;
+        let (mut lost, mut client, id) = keyed(&server, ADA).await;
+        let before = options(&mut client, REAUTHENTICATE).await;
+        let mut other = key();
+        enrol(&mut client, &mut other, "").await;
+        let user = client.get("auth/session").await.expect(200).data()["user"]["id"].as_i64().expect("an id");
+        let row = stored(&server, user).await.remove(0);
+        let mut tx = server.db.write().await.expect("a transaction");
+        authenticators::replace_secret(&mut tx, row.id, &row.secret, b"no more", None).await.expect("a row");
+        tx.commit().await.expect("committed");
+
+        let mut waiting = half_way(server.app(), ADA).await;
+        let asked = options(&mut waiting, AUTHENTICATE).await;
+        assert_eq!(asked["publicKey"]["allowCredentials"].as_array().map(Vec::len), Some(1));
+        let mut by_lost = asked.clone();
+        by_lost["publicKey"]["allowCredentials"] = before["publicKey"]["allowCredentials"].clone();
+        let by_lost = lost.get(&by_lost, ORIGIN, &Lie::default());
+        no_good(waiting.post(AUTHENTICATE, sent(&by_lost)).await);
+        let good = signed(&mut other, &mut waiting, AUTHENTICATE).await;
+        waiting.post(AUTHENTICATE, sent(&good)).await.expect(200);
+        assert_eq!(kinds(&mut client).await, ["webauthn", "recovery_codes", "webauthn"]);
+        client.delete(KEYS, json!({ "authenticators": [id] })).await.expect(200);
+        assert_eq!(kinds(&mut client).await, ["recovery_codes", "webauthn"]);
     });
 }
