@@ -58,7 +58,7 @@ impl Product {
         let Self { folder, database, settings, .. } = self;
         let data = folder.join("data");
         let limit =
-            |per: &[&str]| per.iter().map(|per| format!("100000000/m/{per}")).collect::<Vec<_>>().join(",");
+            |per: &[&str]| per.iter().map(|per| format!("1000/s/{per}")).collect::<Vec<_>>().join(",");
         format!(
             r#"
 [server]
