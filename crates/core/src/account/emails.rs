@@ -155,7 +155,7 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     users::lock(&mut tx, current.user.id).await?;
     let rows = emails::of_user(&mut tx, current.user.id).await?;
     let row = still(&rows, &row)?;
-    if !can_delete(ctx, &rows, row) {
+    if !can_delete(ctx, &rows, row, current.user.password.is_some()) {
         return Err(Problem::cannot_remove_primary_email().on("email").into());
     }
     reauthenticate::require(ctx, visit).await?;
@@ -174,12 +174,12 @@ fn still<'a>(rows: &'a [Email], row: &Email) -> Outcome<&'a Email> {
 }
 
 /// The primary address stays while there are others, the last verified one while others are not, and the last one while
-/// it is the only way to log in.
-fn can_delete(ctx: &Ctx, rows: &[Email], row: &Email) -> bool {
+/// it is the only way to log in, or to come back for whoever has no password (H7).
+fn can_delete(ctx: &Ctx, rows: &[Email], row: &Email, has_password: bool) -> bool {
     let others = rows.iter().any(|other| other.id != row.id);
     let needed = ctx.config.account.login_methods == [LoginMethod::Email];
     let last_proof = row.verified && !rows.iter().any(|other| other.verified && other.id != row.id);
-    if others { !row.primary && !last_proof } else { !needed }
+    if others { !row.primary && !last_proof } else { !needed && (has_password || !row.verified) }
 }
 
 /// Makes an address the primary one.

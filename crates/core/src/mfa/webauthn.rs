@@ -28,6 +28,8 @@ use crate::visit::{Current, Record, Visit};
 
 /// How long an answer is awaited.
 const AWAITED_FOR: Millis = 300 * SECOND;
+/// Keys that an account may have: each is looked at whenever one is asked for.
+const MOST_KEYS: usize = 50;
 /// Characters that the name of a key may have.
 pub const LONGEST_NAME: u32 = 100;
 
@@ -94,6 +96,11 @@ impl Key {
     /// found without its id, it shows by being found.
     fn is_passkey(&self) -> bool {
         self.credential.as_ref().is_some_and(|credential| credential.discoverable != Some(false))
+    }
+
+    /// Whether it is known to open the account alone, for which it must have verified who holds it.
+    fn is_way_in(&self) -> bool {
+        self.is_passkey() && self.credential.as_ref().is_some_and(|credential| credential.user_verified)
     }
 }
 
@@ -190,10 +197,15 @@ pub async fn registered(
     let (Some(ceremony), Ok(response)) = (ceremony, serde_json::from_value(sent)) else {
         return Err(not_taken());
     };
-    ctx.relying_party.register(&ceremony, &response).map_err(|error| {
+    let credential = ctx.relying_party.register(&ceremony, &response).map_err(|error| {
         tracing::debug!(%error, "a key was not taken");
         not_taken()
-    })
+    })?;
+    // An account that is made with a key must be able to come in by it.
+    if purpose == Purpose::Signup && credential.discoverable == Some(false) {
+        return Err(not_taken());
+    }
+    Ok(credential)
 }
 
 /// Adds a key. Whose id another key has, of whomever, is no good (M4).
@@ -208,9 +220,13 @@ pub async fn insert(
     name: Option<String>,
     credential: Credential,
 ) -> Outcome<Key> {
+    let rows = authenticators::of_user(tx, user_id).await?;
+    if rows.len() >= MOST_KEYS {
+        return Err(not_taken());
+    }
     let name = match name {
         Some(name) => name.chars().take(LONGEST_NAME as usize).collect(),
-        None => made_up(&authenticators::of_user(tx, user_id).await?),
+        None => made_up(&rows),
     };
     let sealed = super::seal(ctx, user_id, Kind::Webauthn, &serde_json::to_vec(&credential)?)?;
     let id = credential.id.as_bytes();
@@ -277,7 +293,7 @@ pub async fn remove_keys(ctx: &Ctx, visit: &Visit, named: &[i64]) -> Outcome<()>
 /// way in.
 async fn is_last_way_in(ctx: &Ctx, tx: &mut Conn, user: &User, gone: &[Key], left: &[Key]) -> Outcome<bool> {
     let config = &ctx.config;
-    let lets_in = |keys: &[Key]| config.mfa.passkey_login_enabled && keys.iter().any(Key::is_passkey);
+    let lets_in = |keys: &[Key]| config.mfa.passkey_login_enabled && keys.iter().any(Key::is_way_in);
     if user.password.is_some() || lets_in(left) || !lets_in(gone) {
         return Ok(false);
     }

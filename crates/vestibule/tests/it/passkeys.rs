@@ -295,6 +295,18 @@ fn h7_the_last_way_in_stays() {
 }
 
 #[test]
+fn h7_the_only_address_stays_where_there_is_no_password() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, SETTINGS).await;
+        let names = server.second_with("account.login_methods = ['email', 'username']").await;
+        let (mut key, mut client) = signed_up(&names, names.app(), ADA).await;
+        let assertion = signed(&mut key, &mut client, "auth/webauthn/reauthenticate").await;
+        client.post("auth/webauthn/reauthenticate", sent(&assertion)).await.expect(200);
+        client.delete("account/email", json!({ "email": ADA })).await.expect(400);
+    });
+}
+
+#[test]
 fn a_signup_with_a_passkey_makes_an_account_without_a_password() {
     on_both(async |backend| {
         let server = TestApp::start(backend, SETTINGS).await;

@@ -445,6 +445,28 @@ fn m4_a_counter_that_does_not_go_up_is_refused() {
 }
 
 #[test]
+fn e5_keys_are_of_moderate_size_and_number() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, SETTINGS).await;
+        let (_, mut client, _) = keyed(&server, ADA).await;
+        let mut made = key().create(&options(&mut client, KEYS).await, ORIGIN, &Lie::default());
+        made["response"]["attestationObject"] = json!("o".repeat(80 * 1024));
+        client.post(KEYS, sent(&made)).await.expect(400);
+        let mut count = 1;
+        loop {
+            let made = key().create(&options(&mut client, KEYS).await, ORIGIN, &Lie::default());
+            if client.post(KEYS, sent(&made)).await.status != 200 {
+                break;
+            }
+            count += 1;
+            assert!(count < 100, "{count} keys");
+        }
+        assert!(count > 10, "{count} keys are enough for everybody");
+        client.get("account/authenticators").await.expect(200);
+    });
+}
+
+#[test]
 fn c3_of_many_answers_to_one_challenge_one_succeeds() {
     on_both(async |backend| {
         let server = TestApp::start(backend, SETTINGS).await;

@@ -185,6 +185,10 @@ fn factors(config: &Config, report: &mut Report) {
         if !webauthn {
             report.error("mfa.passkey_signup_enabled", "add \"webauthn\" to mfa.supported_types");
         }
+        if !mfa.passkey_login_enabled && !account.login_by_code_enabled {
+            let reason = "nobody could log in to such an account again: set mfa.passkey_login_enabled = true";
+            report.error("mfa.passkey_signup_enabled", reason);
+        }
         let mandatory = account.email_verification == EmailVerification::Mandatory;
         if !mandatory || !account.email_verification_by_code_enabled {
             report.error(

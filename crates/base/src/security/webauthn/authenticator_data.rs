@@ -31,6 +31,9 @@ pub(super) struct AuthenticatorData {
 
 impl AuthenticatorData {
     pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, CeremonyError> {
+        if bytes.len() > LONGEST {
+            return Err(MALFORMED);
+        }
         let rest = &mut bytes;
         let rp_id_hash = take(rest)?;
         let [flags] = take(rest)?;
@@ -93,6 +96,9 @@ pub(super) fn of_attestation(mut object: &[u8]) -> Result<AuthenticatorData, Cer
         _ => Err(malformed),
     }
 }
+
+/// Room for an id and a key of the greatest length, and for extensions that nobody asked for.
+const LONGEST: usize = 8 * 1024;
 
 const MALFORMED: CeremonyError = CeremonyError::Malformed("authenticatorData");
 

@@ -13,6 +13,10 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// No honest response has a longer one: the longest holds certificates. A limit, as what CBOR describes takes many times
+/// the memory of its description.
+const LONGEST: usize = 64 * 1024;
+
 pub(super) fn encode(bytes: &[u8]) -> String {
     ENGINE.encode(bytes)
 }
@@ -23,6 +27,9 @@ pub(super) fn serialize<S: Serializer>(bytes: impl AsRef<[u8]>, serializer: S) -
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
+    if text.len() > LONGEST {
+        return Err(D::Error::custom("too long"));
+    }
     ENGINE.decode(text).map_err(|_| D::Error::custom("not base64url"))
 }
 

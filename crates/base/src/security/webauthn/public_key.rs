@@ -63,12 +63,18 @@ pub struct PublicKey {
     key: ParsedPublicKey,
 }
 
+/// An RSA key of 8192 bits takes little more than half of it.
+const LONGEST: usize = 2 * 1024;
+
 impl PublicKey {
     /// Reads a COSE key.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn from_cose(cose: &[u8]) -> Result<Self, KeyError> {
+        if cose.len() > LONGEST {
+            return Err(KeyError::Malformed);
+        }
         let key = CoseKey::from_slice(cose).map_err(|_| KeyError::Malformed)?;
         let algorithm = Algorithm::OFFERED
             .into_iter()
