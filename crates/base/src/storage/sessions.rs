@@ -16,8 +16,6 @@ pub struct Session {
     pub email: Option<String>,
     /// Whether the user has proved it.
     pub email_verified: bool,
-    /// The user's number, if they have proved it.
-    pub phone: Option<String>,
     /// Keyed hash of the password that it was opened under.
     pub password_mark: Option<Vec<u8>>,
     /// Authentication records, as JSON.
@@ -76,7 +74,6 @@ fn read(row: &Row) -> Result<Session, StorageError> {
         user,
         email: row.opt_text(13)?,
         email_verified: row.opt_int(16)? == Some(1),
-        phone: row.opt_text(17)?,
         password_mark: row.opt_bytes(2)?,
         records: row.text(3)?,
         ended: row.flag(4)?,
@@ -95,7 +92,7 @@ macro_rules! select {
             "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
                     u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email,
                     s.ip, s.user_agent,
-                    e.verified, (SELECT p.phone FROM phones p WHERE p.user_id = s.user_id AND p.verified = 1)
+                    e.verified
              FROM ",
             $from
         )

@@ -1,6 +1,6 @@
 //! The phone number of an account: looking at it and changing it.
 
-use vestibule_base::config::{Action, PreventEnumeration};
+use vestibule_base::config::{Action, LoginMethod, PreventEnumeration, SignupField};
 use vestibule_base::delivery::SmsKind;
 use vestibule_base::storage::phones::{self, Phone};
 use vestibule_base::storage::processes::Process;
@@ -21,6 +21,21 @@ pub async fn get(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Phone>> {
     let user_id = visit.current()?.user.id;
     let mut conn = ctx.db.read().await?;
     Ok(phones::of_user(&mut conn, user_id).await?)
+}
+
+/// The number that a user has proved. Where nobody is asked for one, none is looked up.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn proved(ctx: &Ctx, user_id: i64) -> Outcome<Option<String>> {
+    let account = &ctx.config.account;
+    let asked = account.signup_fields.get(SignupField::Phone).is_some();
+    if !asked && !account.login_methods.contains(&LoginMethod::Phone) {
+        return Ok(None);
+    }
+    let mut conn = ctx.db.read().await?;
+    let row = phones::of_user(&mut conn, user_id).await?;
+    Ok(row.filter(|row| row.verified).map(|row| row.phone))
 }
 
 /// Asks for another number: a code goes to it, and until it is typed the old number stays.

@@ -12,7 +12,7 @@ use vestibule_base::storage::{Conn, StorageError};
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
-use crate::visit::{Change, Current, Proved, Record, Session, Visit};
+use crate::visit::{Change, Current, Record, Session, Visit};
 
 /// How seldom it is noted that a holder was seen, so that looking does not write.
 const SEEN_EVERY: Millis = 60 * SECOND;
@@ -112,7 +112,7 @@ fn read(row: sessions::Session, expires_at: Millis) -> Outcome<Session> {
         user,
         email: row.email,
         records: Record::read_all(&row.records)?,
-        proved: Proved { email: row.email_verified, phone: row.phone },
+        email_verified: row.email_verified,
     })))
 }
 
@@ -227,9 +227,15 @@ pub async fn enter(
     };
     let (since, expires_at) = (opening.now, opening.expires_at);
     // What is proved is looked up with the next request: nothing in this one asks for it.
-    let proved = Proved::default();
-    visit.session =
-        Session::User(Box::new(Current { session_id, since, expires_at, user, email, records, proved }));
+    visit.session = Session::User(Box::new(Current {
+        session_id,
+        since,
+        expires_at,
+        user,
+        email,
+        records,
+        email_verified: false,
+    }));
     visit.change = Change::Issued(token);
     Ok(())
 }

@@ -92,17 +92,8 @@ pub struct Current {
     pub email: Option<String>,
     /// How this session was authenticated.
     pub records: Vec<Record>,
-    /// What the user had proved to own when the session was looked up.
-    pub proved: Proved,
-}
-
-/// What of a user's is proved to be theirs, for those behind us who ask.
-#[derive(Debug, Clone, Default)]
-pub struct Proved {
-    /// Whether the primary address is.
-    pub email: bool,
-    /// The number that is.
-    pub phone: Option<String>,
+    /// Whether the primary address is proved; `false` right after a login.
+    pub email_verified: bool,
 }
 
 impl Session {

@@ -12,6 +12,7 @@ use axum::routing::get;
 use url::Url;
 use vestibule_base::config::{ClientKind, Config};
 use vestibule_base::security::Token;
+use vestibule_core::account::phones;
 use vestibule_core::session::{self, Presented};
 use vestibule_core::visit::{Current, Session};
 use vestibule_core::{Ctx, Outcome, Visit, token};
@@ -62,19 +63,34 @@ impl Gate {
     async fn answer(&self, request: Request, address: IpAddr) -> Response<Body> {
         let (parts, _) = request.into_parts();
         let mut visit = request::visit(&self.ctx, &self.threshold, ClientKind::App, &parts.headers, address);
-        let caller = match tokio::time::timeout(PATIENCE, self.caller(&mut visit, &parts.headers)).await {
-            Ok(Ok(caller)) => caller,
-            Ok(Err(refusal)) => return answer::refuse(&self.ctx, &visit, refusal).await,
-            Err(_) => return answer::overdue(),
-        };
+        let (caller, phone) =
+            match tokio::time::timeout(PATIENCE, self.look(&mut visit, &parts.headers)).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(refusal)) => return answer::refuse(&self.ctx, &visit, refusal).await,
+                Err(_) => return answer::overdue(),
+            };
         match (caller, &self.login) {
-            (Some(caller), _) => admitted(&caller),
+            (Some(caller), _) => admitted(&caller, phone.as_deref()),
             (None, Some(login)) if asks_for_login(parts.uri.query()) => login.redirect(&parts.headers),
             (None, _) => match Answer::authentication(&self.ctx, &visit).await {
                 Ok(answer) => answer.into_response(Handed::default()),
                 Err(refusal) => answer::refuse(&self.ctx, &visit, refusal).await,
             },
         }
+    }
+
+    /// Who is calling, and the number that they have proved.
+    async fn look(
+        &self,
+        visit: &mut Visit,
+        headers: &HeaderMap,
+    ) -> Outcome<(Option<Box<Current>>, Option<String>)> {
+        let caller = self.caller(visit, headers).await?;
+        let phone = match &caller {
+            Some(caller) => phones::proved(&self.ctx, caller.user.id).await?,
+            None => None,
+        };
+        Ok((caller, phone))
     }
 
     /// Whom the first credential stands for that stands for a user. One statement, unless the first one does not.
@@ -111,19 +127,19 @@ fn user(presented: Presented) -> Option<Box<Current>> {
     }
 }
 
-fn admitted(caller: &Current) -> Response<Body> {
+fn admitted(caller: &Current, phone: Option<&str>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     headers.insert(USER_ID, HeaderValue::from(caller.user.id));
     if let Some(email) = caller.email.as_deref().and_then(value) {
         headers.insert(USER_EMAIL, email);
-        let verified = if caller.proved.email { "true" } else { "false" };
+        let verified = if caller.email_verified { "true" } else { "false" };
         headers.insert(USER_EMAIL_VERIFIED, HeaderValue::from_static(verified));
     }
     if let Some(username) = caller.user.username.as_deref().and_then(value) {
         headers.insert(USER_USERNAME, username);
     }
-    if let Some(phone) = caller.proved.phone.as_deref().and_then(value) {
+    if let Some(phone) = phone.and_then(value) {
         headers.insert(USER_PHONE, phone);
     }
     let mut methods: Vec<&str> = Vec::new();

@@ -141,7 +141,7 @@ impl<'a> Told<'a> {
             sub: current.user.id.to_string(),
             username: current.user.username.as_deref(),
             email,
-            email_verified: email.map(|_| current.proved.email),
+            email_verified: email.map(|_| current.email_verified),
             token_type: "session",
             iat: current.since.div_euclid(SECOND),
             exp: current.expires_at.div_euclid(SECOND),

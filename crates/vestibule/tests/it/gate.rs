@@ -125,7 +125,8 @@ fn forward_auth_takes_each_kind_of_credential_and_tells_who_it_is() {
 #[test]
 fn forward_auth_tells_what_is_proved_and_leaves_out_what_there_is_not() {
     on_both(async |backend| {
-        let app = TestApp::start(backend, OPEN).await;
+        let phones = OPEN.replace("'email*', ", "'email*', 'phone', ");
+        let app = TestApp::start(backend, &phones).await;
         let mut client = app.app();
         let new = json!({ "email": "ada@example.org", "password": PASSWORD });
         let id = client.post("auth/signup", new).await.expect(200).data()["user"]["id"].as_i64().unwrap();
