@@ -1,15 +1,18 @@
 //! The one HTTP client for whatever we call: no redirects, no proxies, limits on time and size, and a guard on
 //! addresses. What the operator wrote may be anywhere; what was learned at run time must be https on the public net.
 
+use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, ClientBuilder, RequestBuilder};
-use url::{Host, Url};
+use reqwest::{Client, ClientBuilder, Method, Request};
+use url::{Host, Url, form_urlencoded};
 
 /// How long a call may take, where nothing else is said.
 const TOTAL: Duration = Duration::from_secs(5);
@@ -51,6 +54,26 @@ pub enum OutboundError {
 pub struct Outbound {
     configured: Client,
     learned: Client,
+    stage: Option<Arc<dyn Stage>>,
+}
+
+/// What answers in place of the net: for tests, which call nobody.
+pub trait Stage: fmt::Debug + Send + Sync {
+    /// The answer to a call.
+    fn answer(&self, played: Played) -> Pin<Box<dyn Future<Output = Result<Answer, OutboundError>> + Send>>;
+}
+
+/// A call as a [`Stage`] sees it.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Where to, query included.
+    pub url: Url,
+    /// Headers, by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// The body, or nothing.
+    pub body: String,
 }
 
 impl Outbound {
@@ -64,7 +87,14 @@ impl Outbound {
         Ok(Self {
             configured: build(|client| client)?,
             learned: build(|client| client.https_only(true).dns_resolver(Arc::new(PublicOnly)))?,
+            stage: None,
         })
+    }
+
+    /// The same client, whose calls a stage answers. URLs are judged as ever; nothing leaves the process.
+    #[must_use]
+    pub fn staged(self, stage: Arc<dyn Stage>) -> Self {
+        Self { stage: Some(stage), ..self }
     }
 
     /// An endpoint that the operator wrote into the configuration: http or https, anywhere.
@@ -73,7 +103,7 @@ impl Outbound {
     /// [`OutboundError::Forbidden`] for another scheme.
     pub fn configured(&self, url: &str) -> Result<Endpoint, OutboundError> {
         let url = parse(url)?;
-        Ok(Endpoint { client: self.configured.clone(), url, patience: TOTAL })
+        Ok(self.endpoint(&self.configured, url))
     }
 
     /// An endpoint learned at run time: https, no credentials, public addresses only.
@@ -98,7 +128,11 @@ impl Outbound {
         if literal.is_some_and(|ip| !is_public(ip)) {
             return Err(OutboundError::Forbidden(NOT_PUBLIC));
         }
-        Ok(Endpoint { client: self.learned.clone(), url, patience: TOTAL })
+        Ok(self.endpoint(&self.learned, url))
+    }
+
+    fn endpoint(&self, client: &Client, url: Url) -> Endpoint {
+        Endpoint { client: client.clone(), stage: self.stage.clone(), url, patience: TOTAL }
     }
 }
 
@@ -106,12 +140,13 @@ impl Outbound {
 #[derive(Clone)]
 pub struct Endpoint {
     client: Client,
+    stage: Option<Arc<dyn Stage>>,
     url: Url,
     patience: Duration,
 }
 
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("host", &self.url.host_str()).finish_non_exhaustive()
     }
 }
@@ -126,9 +161,9 @@ impl Endpoint {
     /// GET, with further headers.
     ///
     /// # Errors
-    /// Any of [`OutboundError`] but `Status`: see [`Answer::success`].
+    /// Any of [`OutboundError`] but `Status`: see [`Answer::success`]. So for all below.
     pub async fn get_text(&self, headers: &[(&str, &str)]) -> Result<Answer, OutboundError> {
-        send(self.client.get(self.url.clone()).timeout(self.patience).headers(header_map(headers)?)).await
+        self.call(Method::GET, headers, Body::None).await
     }
 
     /// POST of a JSON text as it stands (it may be signed), with further headers.
@@ -136,14 +171,58 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::get_text`].
     pub async fn post_json(&self, body: String, headers: &[(&str, &str)]) -> Result<Answer, OutboundError> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .timeout(self.patience)
-            .header(CONTENT_TYPE, "application/json")
-            .headers(header_map(headers)?)
-            .body(body);
-        send(request).await
+        self.call(Method::POST, headers, Body::Json(body)).await
+    }
+
+    /// POST of a form (`application/x-www-form-urlencoded`), with further headers.
+    ///
+    /// # Errors
+    /// As [`Endpoint::get_text`].
+    pub async fn post_form<'a>(
+        &self,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, OutboundError> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.call(Method::POST, headers, Body::Form(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Answer, OutboundError> {
+        let builder = self.client.request(method, self.url.clone()).timeout(self.patience);
+        let builder = match body {
+            Body::None => builder,
+            Body::Json(text) => builder.header(CONTENT_TYPE, "application/json").body(text),
+            Body::Form(text) => builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(text),
+        };
+        // What the caller says of a header counts.
+        let request = builder.headers(header_map(headers)?).build().map_err(refine)?;
+        match &self.stage {
+            Some(stage) => stage.answer(played(&request)).await,
+            None => send(&self.client, request).await,
+        }
+    }
+}
+
+/// What a request carries.
+enum Body {
+    None,
+    Json(String),
+    Form(String),
+}
+
+fn played(request: &Request) -> Played {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+    Played {
+        method: request.method().to_string(),
+        url: request.url().clone(),
+        headers: request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        body: String::from_utf8_lossy(body).into_owned(),
     }
 }
 
@@ -152,6 +231,8 @@ impl Endpoint {
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// The media type, without its parameters, lower-cased; empty where none is given.
+    pub media_type: String,
     /// The body.
     pub text: String,
 }
@@ -170,8 +251,8 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Bodies hold tokens.
         f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
@@ -284,8 +365,11 @@ fn header_map(headers: &[(&str, &str)]) -> Result<HeaderMap, OutboundError> {
         .ok_or(OutboundError::Header)
 }
 
-async fn send(request: RequestBuilder) -> Result<Answer, OutboundError> {
-    let mut response = request.send().await.map_err(refine)?;
+async fn send(client: &Client, request: Request) -> Result<Answer, OutboundError> {
+    let mut response = client.execute(request).await.map_err(refine)?;
+    let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let media_type = media_type.trim().to_ascii_lowercase();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(refine)? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -294,7 +378,7 @@ async fn send(request: RequestBuilder) -> Result<Answer, OutboundError> {
         body.extend_from_slice(&chunk);
     }
     let text = String::from_utf8(body).map_err(|_| OutboundError::NotText)?;
-    Ok(Answer { status: response.status().as_u16(), text })
+    Ok(Answer { status: response.status().as_u16(), media_type, text })
 }
 
 fn refine(error: reqwest::Error) -> OutboundError {

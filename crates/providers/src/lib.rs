@@ -1,0 +1,27 @@
+//! Third parties that vouch for people: what is known of each (the catalogue), the protocols they speak, and what comes
+//! of a login there. Knows no accounts, no database and no HTTP server.
+//!
+//! [`Providers`] is the front door: the apps of the configuration, each with its entry of the catalogue. A login has two
+//! halves: [`Providers::begin`] says where to send the person, [`Providers::complete`] what came of it.
+
+mod catalogue;
+mod display;
+mod error;
+mod identity;
+mod login;
+mod mapping;
+mod oauth1;
+mod oauth2;
+mod oidc;
+mod openid2;
+mod provider;
+mod quirks;
+mod request;
+mod rule;
+mod template;
+mod world;
+
+pub use error::ProviderError;
+pub use identity::{Identity, ProviderEmail};
+pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};
+pub use world::World;

@@ -1,0 +1,56 @@
+//! A request to a provider, as it is made up: data fills it in, quirks may change it, then it is sent.
+
+use serde_json::Value;
+use url::Url;
+use vestibule_base::outbound::{Answer, Endpoint};
+
+use crate::error::ProviderError;
+
+/// A request that is not sent yet. What it holds is secret.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// With its query.
+    pub(crate) url: Url,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+}
+
+pub(crate) enum Body {
+    None,
+    Form(Vec<(String, String)>),
+    Json(Value),
+}
+
+impl Request {
+    /// Adds parameters to the query.
+    pub(crate) fn query<'a>(&mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut pairs = pairs.into_iter().peekable();
+        if pairs.peek().is_some() {
+            self.url.query_pairs_mut().extend_pairs(pairs);
+        }
+    }
+
+    /// Sends it to its URL, which `endpoint` has judged.
+    ///
+    /// # Errors
+    /// [`ProviderError::Outbound`].
+    pub(crate) async fn send(&self, endpoint: &Endpoint) -> Result<Answer, ProviderError> {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Ok(match (&self.method, &self.body) {
+            (Method::Get, _) => endpoint.get_text(&headers).await?,
+            (Method::Post, Body::None) => endpoint.post_form([], &headers).await?,
+            (Method::Post, Body::Json(value)) => endpoint.post_json(value.to_string(), &headers).await?,
+            (Method::Post, Body::Form(fields)) => {
+                let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                endpoint.post_form(fields, &headers).await?
+            }
+        })
+    }
+}
