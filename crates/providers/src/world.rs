@@ -22,4 +22,6 @@ pub struct World {
     pub query_email: bool,
     /// Whether tokens are kept, so that some providers are asked for lasting ones: `socialaccount.store_tokens`.
     pub store_tokens: bool,
+    /// The part of the callback URL of OpenID Connect: `socialaccount.openid_connect_url_prefix`.
+    pub oidc_prefix: String,
 }
