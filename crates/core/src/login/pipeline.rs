@@ -120,6 +120,8 @@ pub struct State {
     pub password_mark: [u8; 32],
     /// Whether it follows a signup that ends with a passkey.
     pub passkey_signup: bool,
+    /// Whether a third party vouched: then its own rule says whether the address must be proved.
+    pub provider: bool,
 }
 
 /// Begins a login.
