@@ -1,37 +1,64 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
+use std::pin::Pin;
+
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::error::ProviderError;
 use crate::identity::Identity;
-use crate::login::{Callback, Memory};
+use crate::login::{Callback, Memory, Start, Tokens};
 use crate::provider::Provider;
 use crate::request::Request;
 use crate::world::World;
 
+/// What a login has brought so far. Where a client brought a token, there were no first half and no callback.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress<'a> {
+    pub(crate) memory: &'a Memory,
+    pub(crate) callback: &'a Callback,
+    /// What the token request was answered with.
+    pub(crate) token_answer: &'a Value,
+    /// Or what the client brought.
+    pub(crate) access_token: &'a str,
+    /// What was asked for.
+    pub(crate) scopes: &'a [String],
+}
+
 /// The points of a login by OAuth 2.0 where a provider may differ. Every method does nothing unless a quirk says otherwise.
 pub(crate) trait Quirk: Sync {
-    /// Changes the settings that templates see, before anything is begun (hosts by region).
-    fn settings(
-        &self,
-        _provider: &Provider,
-        _query: &[(String, String)],
-        _settings: &mut serde_json::Map<String, Value>,
-    ) -> Result<(), ProviderError> {
-        Ok(())
+    /// Our names there, where there are several: the first is told to the provider, ID tokens may be for any.
+    fn client_ids(&self, _provider: &Provider) -> Option<Vec<String>> {
+        None
     }
 
-    /// Changes the parameters of the authorization request.
-    fn authorize(
+    /// Judges what began a login, and remembers of it what the second half needs.
+    fn begin(
         &self,
         _provider: &Provider,
-        _params: &mut Vec<(String, String)>,
+        _start: Start<'_>,
         _memory: &mut Memory,
     ) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    /// Changes the token request.
+    /// Changes the settings that templates see, by what was remembered. In both halves.
+    fn settings(&self, _memory: &Memory, _settings: &mut serde_json::Map<String, Value>) {}
+
+    /// Changes the parameters of the authorization request.
+    fn authorize(&self, _provider: &Provider, _params: &mut Vec<(String, String)>) {}
+
+    /// Judges what the browser brought back, before anything is made of it.
+    fn callback(
+        &self,
+        _provider: &Provider,
+        _memory: &Memory,
+        _callback: &Callback,
+    ) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    /// Changes the token request. In a refresh there is no callback.
     fn token_request(
         &self,
         _world: &World,
@@ -42,12 +69,23 @@ pub(crate) trait Quirk: Sync {
         Ok(())
     }
 
+    /// Whether an access token that a client brought was issued to us: asks the provider, and gives the tokens to go on
+    /// with. `None`: the provider has no way to tell, and such tokens prove nothing.
+    fn vouch<'a>(
+        &'a self,
+        _world: &'a World,
+        _provider: &'a Provider,
+        _access_token: &'a SecretString,
+    ) -> Option<Vouched<'a>> {
+        None
+    }
+
     /// Changes the profile request of this step, the first being 0.
     fn profile_request(
         &self,
         _provider: &Provider,
         _step: usize,
-        _token_answer: &Value,
+        _progress: Progress<'_>,
         _request: &mut Request,
     ) -> Result<(), ProviderError> {
         Ok(())
@@ -57,14 +95,13 @@ pub(crate) trait Quirk: Sync {
     fn data(
         &self,
         _provider: &Provider,
-        _callback: &Callback,
-        _token_answer: &Value,
+        _progress: Progress<'_>,
         _data: &mut Value,
     ) -> Result<(), ProviderError> {
         Ok(())
     }
 
-    /// Changes what came of the mapping.
+    /// Changes what came of the mapping of `data`.
     fn identity(
         &self,
         _provider: &Provider,
@@ -74,8 +111,29 @@ pub(crate) trait Quirk: Sync {
         Ok(())
     }
 
-    /// What people are shown of an account, made of its extra data.
+    /// What people are shown of an account, made of its extra data; before the catalogue is asked.
     fn display(&self, _extra_data: &Value) -> Option<String> {
         None
     }
+
+    /// A picture of the person; as `display`.
+    fn avatar_url(&self, _provider: &Provider, _extra_data: &Value) -> Option<String> {
+        None
+    }
+
+    /// A page about the person; as `display`.
+    fn profile_url(&self, _provider: &Provider, _extra_data: &Value) -> Option<String> {
+        None
+    }
+}
+
+/// The tokens to go on with, once the provider has said that they are for us.
+pub(crate) type Vouched<'a> = Pin<Box<dyn Future<Output = Result<Tokens, ProviderError>> + Send + 'a>>;
+
+/// All quirks, by the names that entries use.
+static ALL: &[(&str, &dyn Quirk)] = &[];
+
+/// The quirk of that name.
+pub(crate) fn named(name: &str) -> Option<&'static dyn Quirk> {
+    ALL.iter().find(|(known, _)| *known == name).map(|(_, quirk)| *quirk)
 }
