@@ -14,6 +14,7 @@ use crate::app_settings::AppSettings;
 use crate::catalogue::entry::{Entry, Protocol, RedirectUri};
 use crate::error::ProviderError;
 use crate::identity::Identity;
+use crate::login::Callback;
 use crate::quirks::{self, Quirk};
 use crate::template::Values;
 use crate::world::World;
@@ -60,6 +61,47 @@ impl Provider {
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.app.client_id
+    }
+
+    /// What clients are told of [`Provider::client_id`]: those of OAuth 2.0 may need it.
+    #[must_use]
+    pub fn shown_client_id(&self) -> Option<&str> {
+        let shown = matches!(self.entry.protocol, Protocol::OAuth2 | Protocol::Oidc);
+        shown.then_some(self.app.client_id.as_str())
+    }
+
+    /// Whether a token must say for which client it is.
+    #[must_use]
+    pub fn has_client(&self) -> bool {
+        !self.app.client_id.is_empty()
+    }
+
+    /// Whether this is the client that a token is for, or one of several (a list with commas).
+    #[must_use]
+    pub fn has_client_id(&self, client_id: &str) -> bool {
+        let own = self.app.client_id.as_str();
+        own == client_id || own.split(',').any(|part| part.trim() == client_id && !client_id.is_empty())
+    }
+
+    /// What a callback names its flow by: our `state`, or the request token of OAuth 1.0a.
+    #[must_use]
+    pub fn flow_name<'a>(&self, callback: &'a Callback) -> Option<&'a str> {
+        match self.entry.protocol {
+            Protocol::OAuth1 => callback.get("oauth_token").or_else(|| callback.get("denied")),
+            _ => callback.get("state"),
+        }
+    }
+
+    /// Whether a callback may name no flow, so that the newest of its session is meant: protocols older than `state`.
+    #[must_use]
+    pub fn callback_is_nameless(&self) -> bool {
+        matches!(self.entry.protocol, Protocol::OAuth1 | Protocol::Own)
+    }
+
+    /// The page that the callback shows in place of going on, if it must ask the browser for more.
+    #[must_use]
+    pub fn callback_page(&self, _callback: &Callback) -> Option<CallbackPage> {
+        None
     }
 
     /// Whether a login can begin by redirect.
@@ -272,6 +314,15 @@ impl Provider {
         values.named.insert("uid", uid.to_owned());
         values
     }
+}
+
+/// A page that a callback shows.
+#[derive(Debug)]
+pub struct CallbackPage {
+    /// HTML, whole.
+    pub html: String,
+    /// The hash of its one script, as `script-src` of CSP names it.
+    pub script_hash: &'static str,
 }
 
 /// The path of the callback of a provider that is not OpenID Connect.

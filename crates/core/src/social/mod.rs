@@ -105,7 +105,7 @@ impl Offer {
             id: provider.id().to_owned(),
             name: provider.name().to_owned(),
             flows: ways.into_iter().filter(|(supported, _)| *supported).map(|(_, flow)| flow).collect(),
-            client_id: provider.client_id().map(str::to_owned),
+            client_id: provider.shown_client_id().map(str::to_owned),
             openid_configuration_url: provider.openid_configuration_url(),
         }
     }

@@ -99,8 +99,8 @@ pub async fn by_token(
         let failure = Failure::Provider(error);
         tell(visit, provider, &failure);
         match failure {
-            Failure::Provider(ProviderError::Outbound(error)) => error.into(),
-            _ => Problem::invalid_token().on("token").into(),
+            Failure::Provider(ProviderError::Outbound(error)) => Refusal::Fault(error.into()),
+            _ => Refusal::from(Problem::invalid_token().on("token")),
         }
     })?;
     arrive(ctx, visit, provider, &arrival, process).await
@@ -396,7 +396,8 @@ pub async fn fetch_answer(
 ) -> String {
     match flow::keep_answer(ctx, visit, providers, callback).await {
         Ok(Some(name)) => {
-            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("state", &name).finish();
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("state", &name).finish();
             return format!("{path}?{query}");
         }
         Ok(None) => {}
