@@ -14,32 +14,6 @@ use crate::error::ProviderError;
 const ASSERTION_LIFE: Millis = 60;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How a client is known to prove itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientAuth {
-    /// `client_secret_basic`: in a header.
-    Basic,
-    /// `client_secret_post`: among the fields.
-    Post,
-    /// `private_key_jwt`: by a signature.
-    PrivateKeyJwt,
-    /// `none`: a public client, that PKCE protects.
-    None,
-}
-
-impl ClientAuth {
-    /// By its registered name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "client_secret_basic" => Self::Basic,
-            "client_secret_post" => Self::Post,
-            "private_key_jwt" => Self::PrivateKeyJwt,
-            "none" => Self::None,
-            _ => return None,
-        })
-    }
-}
-
 /// The value of `Authorization` for an id and a secret.
 pub(crate) fn basic(client_id: &str, secret: &str) -> String {
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();

@@ -12,7 +12,6 @@ use crate::error::ProviderError;
 use crate::login::{Departure, Memory, Start};
 use crate::oidc::Oidc;
 use crate::provider::Provider;
-use crate::template::text;
 use crate::world::World;
 
 /// What [`Memory`] calls the text that the ID token must repeat.
@@ -42,17 +41,13 @@ pub(crate) async fn begin(
     values.named.insert("state", start.state.to_owned());
 
     let mut params = Params(filled(&authorize.params, &values));
-    for (name, value) in flow.table_setting("auth_params").into_iter().flatten() {
-        if let Some(value) = text(value) {
-            params.set(name, value);
-        }
+    for (name, value) in provider.auth_params() {
+        params.set(name, value.clone());
     }
     // What the protocol rests on comes last: no setting can take it away.
     params.set(&authorize.client_id_parameter, flow.client_id().to_owned());
-    let redirect_uri = provider.redirect_uri(world);
-    match authorize.redirect_uri {
-        RedirectUri::Sent | RedirectUri::Https => params.set("redirect_uri", redirect_uri),
-        RedirectUri::Omitted => {}
+    if authorize.redirect_uri != RedirectUri::Omitted {
+        params.set("redirect_uri", provider.redirect_uri(world));
     }
     params.set("scope", flow.scopes.join(&authorize.delimiter));
     params.set("response_type", authorize.response_type.clone());
@@ -65,7 +60,7 @@ pub(crate) async fn begin(
         params.set("nonce", nonce.clone());
         memory.0.insert(NONCE.to_owned(), nonce);
     }
-    if flow.flag_setting("oauth_pkce_enabled").unwrap_or(flow.entry.pkce) {
+    if provider.pkce() {
         let verifier = Token::generate()?.expose().to_owned();
         params.set("code_challenge", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier)));
         params.set("code_challenge_method", "S256".to_owned());
@@ -75,7 +70,7 @@ pub(crate) async fn begin(
         quirk.authorize(provider, &mut params.0);
     }
 
-    let mut url = flow.url("authorize_url", &authorize.url, &values)?;
+    let mut url = authorize.url.url(&values)?;
     check_page(&url, flow.flag_setting("allow_http") == Some(true))?;
     url.query_pairs_mut().extend_pairs(params.0);
     Ok(Departure { url: url.into(), memory, known_by: None })

@@ -1,7 +1,9 @@
 //! What both halves of a login need: the app's entry and settings, what its provider has published, and our names there.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
-use url::Url;
+use vestibule_base::outbound::Answer;
 use vestibule_base::security::same;
 
 use crate::catalogue::entry::{Call, Entry, Parameter, Protocol, Source, Verb};
@@ -62,7 +64,7 @@ impl<'a> Flow<'a> {
             world,
             provider,
             entry,
-            scopes: scopes(world, entry, &settings),
+            scopes: provider.scopes(world),
             discovery: metadata.as_ref().map_or(Value::Null, Metadata::to_value),
             metadata,
             oidc,
@@ -74,10 +76,9 @@ impl<'a> Flow<'a> {
     /// What fills the catalogue's templates, as far as it is known from the start.
     pub(super) fn values(&self) -> Values<'_> {
         let mut values = self.provider.values(self.world);
-        values.settings = std::borrow::Cow::Borrowed(&self.settings);
+        values.settings = Cow::Borrowed(&self.settings);
         values.discovery = &self.discovery;
         values.named.insert("client_id", self.client_id().to_owned());
-        values.named.insert("redirect_uri", self.provider.redirect_uri(self.world));
         values
     }
 
@@ -101,39 +102,15 @@ impl<'a> Flow<'a> {
         self.client_ids.first().map_or("", String::as_str)
     }
 
-    /// A setting of the app: text that is not empty.
-    pub(super) fn text_setting(&self, name: &str) -> Option<&str> {
-        self.settings.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-    }
-
     /// A setting of the app: a flag.
     pub(super) fn flag_setting(&self, name: &str) -> Option<bool> {
         self.settings.get(name).and_then(Value::as_bool)
     }
 
-    /// A setting of the app: a table.
-    pub(super) fn table_setting(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.settings.get(name).and_then(Value::as_object)
-    }
-
-    /// The URL of `template`, or what the app's settings say in its place.
-    pub(super) fn url(
-        &self,
-        instead: &str,
-        template: &Template,
-        values: &Values<'_>,
-    ) -> Result<Url, ProviderError> {
-        match self.text_setting(instead) {
-            Some(url) => Url::parse(url).map_err(|_| ProviderError::settings(format!("{instead} is no URL"))),
-            None => template.url(values),
-        }
-    }
-
     /// Sends a request, if it goes where this provider's may go. Redirects are not followed.
-    pub(super) async fn send(&self, request: &Request) -> Result<(u16, String, String), ProviderError> {
+    pub(super) async fn send(&self, request: &Request) -> Result<Answer, ProviderError> {
         let endpoint = self.provider.endpoint(self.world, request.url.as_str())?;
-        let answer = request.send(&endpoint).await?;
-        Ok((answer.status, answer.media_type, answer.text))
+        request.send(&endpoint).await
     }
 
     /// Whether ID tokens of the token endpoint count: then they must repeat the nonce.
@@ -147,7 +124,7 @@ impl<'a> Flow<'a> {
         match (&self.metadata, &self.entry.id_token) {
             (Some(metadata), _) => metadata.issuer().map(|issuer| Some(issuer.to_owned())),
             (None, Some(id_token)) => Ok(id_token.issuer.text(&self.values())),
-            (None, None) => Ok(self.text_setting("issuer").map(str::to_owned)),
+            (None, None) => Ok(None),
         }
     }
 
@@ -174,13 +151,11 @@ impl<'a> Flow<'a> {
         nonce: Option<&str>,
         access_token: Option<&str>,
     ) -> Result<Proven, ProviderError> {
-        let values = self.values();
         let none = || ProviderError::settings("nothing is known of its ID tokens");
-        let keys = match (self.text_setting("jwks_url"), &self.metadata, &self.entry.id_token) {
-            (Some(url), _, _) => url.to_owned(),
-            (None, Some(metadata), _) => metadata.required("jwks_uri")?.to_owned(),
-            (None, None, Some(id_token)) => id_token.keys.url(&values)?.into(),
-            (None, None, None) => return Err(none()),
+        let keys = match (&self.entry.id_token, &self.metadata) {
+            (Some(id_token), _) => id_token.keys.url(&self.values())?.into(),
+            (None, Some(metadata)) => metadata.required("jwks_uri")?.to_owned(),
+            (None, None) => return Err(none()),
         };
         let issuer = self.issuer()?.ok_or_else(none)?;
         let algorithms = self.metadata.as_ref();
@@ -245,25 +220,4 @@ pub(super) fn add_query<'t>(
             request.query([(name.as_str(), value.as_str())]);
         }
     }
-}
-
-fn scopes(world: &World, entry: &Entry, settings: &Map<String, Value>) -> Vec<String> {
-    let mut scopes = Vec::new();
-    let mut add = |scope: &str| {
-        if !scopes.iter().any(|known| known == scope) {
-            scopes.push(scope.to_owned());
-        }
-    };
-    if let Some(Value::Array(own)) = settings.get("scope") {
-        own.iter().filter_map(Value::as_str).for_each(&mut add);
-    } else if let Some(authorize) = &entry.authorize {
-        authorize.scopes.iter().map(String::as_str).for_each(&mut add);
-        if world.query_email {
-            authorize.email_scopes.iter().map(String::as_str).for_each(&mut add);
-        }
-        if world.store_tokens {
-            authorize.token_scopes.iter().map(String::as_str).for_each(&mut add);
-        }
-    }
-    scopes
 }

@@ -36,10 +36,7 @@ pub(super) async fn exchange(
         values.callback = &callback.params;
         values.before = &before;
         let request = flow.request(call, &values)?;
-        let (status, _, text) = flow.send(&request).await?;
-        if !(200..300).contains(&status) {
-            return Err(ProviderError::answer(format!("the request before the token request: status {status}")));
-        }
+        let text = flow.send(&request).await?.success()?;
         before = serde_json::from_str(&text)
             .map_err(|_| ProviderError::answer("the request before the token request: no JSON"))?;
     }
@@ -103,7 +100,7 @@ async fn ask(
     values: &Values<'_>,
     callback: &Callback,
 ) -> Result<(Value, Tokens), ProviderError> {
-    let url = flow.url("token_url", &call.url, values)?;
+    let url = call.url.url(values)?;
     let mut headers = filled(&call.headers, values);
     prove(flow, call, url.as_str(), &mut fields, &mut headers)?;
     let mut request = Request { method: method(call.method), url, headers, body: Body::None };
@@ -116,16 +113,16 @@ async fn ask(
     if let Some(quirk) = flow.provider.quirk() {
         quirk.token_request(flow.world, flow.provider, callback, &mut request)?;
     }
-    let (status, media_type, text) = flow.send(&request).await?;
-    let answer = read(&media_type, &text);
-    let error = answer.as_ref().and_then(|it| it.get("error")).and_then(Value::as_str);
-    if let (Some(error), Some(_)) = (error, flow.entry.token.as_ref()) {
+    let answer = flow.send(&request).await?;
+    let read = read(&answer.media_type, &answer.text);
+    // Some say so with a status of success.
+    if let Some(error) = read.as_ref().and_then(|it| it.get("error")).and_then(Value::as_str) {
         return Err(refusal("token request", error));
     }
-    if status != 200 && status != 201 {
-        return Err(ProviderError::answer(format!("token request: status {status}")));
+    if !matches!(answer.status, 200 | 201) {
+        return Err(ProviderError::answer(format!("token request: status {}", answer.status)));
     }
-    let answer = answer.ok_or_else(|| ProviderError::answer("token request: neither JSON nor a form"))?;
+    let answer = read.ok_or_else(|| ProviderError::answer("token request: neither JSON nor a form"))?;
     let mut answer = call.select.find(&answer, values).cloned().unwrap_or(Value::Null);
     rename(&mut answer, &call.rename);
     let tokens = tokens(flow.world, &answer)?;
@@ -141,9 +138,8 @@ fn prove(
     headers: &mut Vec<(String, String)>,
 ) -> Result<(), ProviderError> {
     let client_id = flow.client_id();
-    let secret = flow.provider.app().secret.as_ref().map(SecretString::expose_secret);
-    let secret = secret.filter(|secret| !secret.is_empty());
-    match (client_auth(flow, call)?, secret) {
+    let secret = Some(flow.provider.secret()).filter(|secret| !secret.is_empty());
+    match (client_auth(flow, call), secret) {
         // Where the catalogue lists the fields, they are all of them.
         (None, _) => {}
         (Some(ClientAuth::ClientSecretBasic), Some(secret)) => {
@@ -154,36 +150,29 @@ fn prove(
             fields.set("client_secret", secret);
         }
         (Some(ClientAuth::PrivateKeyJwt), _) => {
-            let key = flow.text_setting("private_key");
-            let key = key.ok_or_else(|| ProviderError::settings("private_key is missing"))?;
+            let key = flow.provider.private_key();
+            let key = key.ok_or_else(|| ProviderError::settings("private_key is missing"))?.expose_secret();
             fields.set("client_id", client_id);
             fields.0.extend(client_auth::assertion(client_id, key, token_url, flow.world.clock.now())?);
         }
         // Without a secret the client is a public one.
-        (Some(_), _) => fields.set("client_id", client_id),
+        (Some(ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost | ClientAuth::None), _) => {
+            fields.set("client_id", client_id);
+        }
     }
     Ok(())
 }
 
-/// As the app's settings say, the catalogue, or what the provider publishes.
-fn client_auth(flow: &Flow<'_>, call: &TokenCall) -> Result<Option<ClientAuth>, ProviderError> {
-    if let Some(name) = flow.text_setting("token_auth_method") {
-        return match name {
-            "client_secret_basic" => Ok(Some(ClientAuth::ClientSecretBasic)),
-            "client_secret_post" => Ok(Some(ClientAuth::ClientSecretPost)),
-            "private_key_jwt" => Ok(Some(ClientAuth::PrivateKeyJwt)),
-            "none" => Ok(Some(ClientAuth::None)),
-            _ => Err(ProviderError::settings("token_auth_method is none that is known")),
-        };
-    }
+/// As the app's settings or the catalogue say, or what the provider publishes.
+fn client_auth(flow: &Flow<'_>, call: &TokenCall) -> Option<ClientAuth> {
     if call.client_auth.is_some() || call.fields.is_some() {
-        return Ok(call.client_auth);
+        return call.client_auth;
     }
     let published = flow.metadata.as_ref();
     let methods = published.and_then(|it| it.list("token_endpoint_auth_methods_supported"));
     let methods = methods.unwrap_or_default();
     let basic = methods.contains(&"client_secret_basic") && !methods.contains(&"client_secret_post");
-    Ok(Some(if basic { ClientAuth::ClientSecretBasic } else { ClientAuth::ClientSecretPost }))
+    Some(if basic { ClientAuth::ClientSecretBasic } else { ClientAuth::ClientSecretPost })
 }
 
 /// Some say that JSON is text, and some answer with a form.

@@ -17,8 +17,7 @@ impl Metadata {
             .map_err(|_| ProviderError::answer("the discovery document is no JSON object"))
     }
 
-    /// Made of what is known already, where nothing is published.
-    #[must_use]
+    /// With some values in the place of those that are published.
     pub(super) fn overridden(&self, overrides: Option<&Value>) -> Self {
         let mut values = self.0.clone();
         if let Some(Value::Object(overrides)) = overrides {
@@ -35,6 +34,11 @@ impl Metadata {
         let asked = url.split(WELL_KNOWN).next().unwrap_or_default().trim_end_matches('/');
         let same = configured.map_or(issuer.strip_suffix('/').unwrap_or(issuer) == asked, |it| it == issuer);
         same.then_some(()).ok_or_else(|| ProviderError::answer("the discovery document is another issuer's"))
+    }
+
+    /// All of it.
+    pub(crate) fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
     }
 
     /// The provider's name in ID tokens.

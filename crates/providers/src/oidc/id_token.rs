@@ -74,10 +74,10 @@ where
         .map(|replay| Proven { claims, replay })
 }
 
-/// The subject as text: decimal for the providers that give a number.
+/// A person's name, there, as text: decimal for the providers that give a number.
 #[must_use]
-pub(crate) fn subject(claims: &Value) -> Option<String> {
-    match claims.get("sub")? {
+pub(crate) fn subject(value: Option<&Value>) -> Option<String> {
+    match value? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
@@ -169,11 +169,7 @@ fn check(
     {
         return Err("nonce");
     }
-    if !matches!(claims.get("sub"), Some(Value::String(sub)) if !sub.is_empty())
-        && !claims.get("sub").is_some_and(|sub| sub.is_i64() || sub.is_u64())
-    {
-        return Err("no subject");
-    }
+    subject(claims.get("sub")).ok_or("no subject")?;
     if let (Some(hash), Some(token)) = (claims.get("at_hash"), expected.access_token)
         && hash.as_str() != Some(&access_token_hash(algorithm, token))
     {

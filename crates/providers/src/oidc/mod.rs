@@ -38,8 +38,10 @@ impl Oidc {
             .ok_or_else(|| ProviderError::settings("server_url is missing"))?;
         let endpoint = provider.endpoint(world, &url)?;
         let published = self.documents.get(world, &url, &endpoint, Metadata::read).await?;
-        let metadata = published.overridden(provider.setting("openid_configuration_overrides"));
-        metadata.check_issuer(&url, provider)?;
+        let overrides = provider.setting("openid_configuration_overrides");
+        let metadata = published.overridden(overrides);
+        let overridden = overrides.and_then(|overrides| overrides.get("issuer")?.as_str());
+        metadata.check_issuer(&url, provider.setting_text("issuer").or(overridden))?;
         Ok(metadata)
     }
 
