@@ -1,1 +1,3 @@
-//! (being built)
+//! OAuth 1.0a (RFC 5849).
+
+mod signature;

@@ -1,1 +1,3 @@
-//! (being built)
+//! OpenID 2.0.
+
+mod message;

@@ -1,5 +1,7 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
+pub(crate) mod telegram;
+
 use std::pin::Pin;
 
 use secrecy::SecretString;
