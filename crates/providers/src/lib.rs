@@ -5,6 +5,7 @@
 //! halves: [`Providers::begin`] says where to send the person, [`Providers::complete`] what came of it.
 
 mod catalogue;
+mod departure;
 mod display;
 mod error;
 mod identity;

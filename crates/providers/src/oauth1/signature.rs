@@ -10,7 +10,7 @@ use url::Url;
 /// Who signs. What is given of the token is what the provider gave of it: nothing before the first answer.
 pub(super) struct Signer<'a> {
     pub(super) consumer_key: &'a str,
-    pub(super) consumer_secret: &'a SecretString,
+    pub(super) consumer_secret: &'a str,
     pub(super) token: Option<&'a Token>,
 }
 
@@ -42,7 +42,7 @@ impl Signer<'_> {
 
     fn signature(&self, base_string: &str) -> String {
         let token_secret = self.token.map_or("", |token| token.secret.expose_secret());
-        let key = format!("{}&{}", encoded(self.consumer_secret.expose_secret()), encoded(token_secret));
+        let key = format!("{}&{}", encoded(self.consumer_secret), encoded(token_secret));
         // HMAC takes keys of any length.
         Hmac::<Sha1>::new_from_slice(key.as_bytes())
             .map(|mac| STANDARD.encode(mac.chain_update(base_string).finalize().into_bytes()))
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn the_signed_request_of_the_rfc() {
         let token = token("nnch734d00sl2jdk", "pfkkdhi9sl3r4s00");
-        let secret = "kd94hf93k423kf44".into();
+        let secret = "kd94hf93k423kf44";
         let signer =
-            Signer { consumer_key: "dpf43f3p2l4k3l03", consumer_secret: &secret, token: Some(&token) };
+            Signer { consumer_key: "dpf43f3p2l4k3l03", consumer_secret: secret, token: Some(&token) };
         let url = Url::parse("http://photos.example.net/photos?file=vacation.jpg&size=original").unwrap();
         let oauth = [
             ("oauth_consumer_key", "dpf43f3p2l4k3l03"),
@@ -131,9 +131,9 @@ mod tests {
             "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb",
             "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE",
         );
-        let secret = "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw".into();
+        let secret = "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw";
         let signer =
-            Signer { consumer_key: "xvz1evFS4wEEPTGEFPHBog", consumer_secret: &secret, token: Some(&token) };
+            Signer { consumer_key: "xvz1evFS4wEEPTGEFPHBog", consumer_secret: secret, token: Some(&token) };
         let url =
             Url::parse("https://api.twitter.com/1.1/statuses/update.json?include_entities=true").unwrap();
         let further = [
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn the_header_names_everything_that_was_signed_but_the_query() {
-        let secret = "dummy".into();
-        let signer = Signer { consumer_key: "app key", consumer_secret: &secret, token: None };
+        let secret = "dummy";
+        let signer = Signer { consumer_key: "app key", consumer_secret: secret, token: None };
         let url =
             Url::parse("https://op.example/token?oauth_callback=https%3A%2F%2Fsite.example%2F").unwrap();
         let header = signer.authorization("POST", &url, "n0nce", 1_700_000_000);

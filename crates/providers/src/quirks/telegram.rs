@@ -8,10 +8,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use url::Url;
 use vestibule_base::security::Millis;
 use vestibule_base::security::clock::SECOND;
 
+use crate::departure;
 use crate::error::ProviderError;
 use crate::login::{Arrival, Callback, Departure, Memory, Replay, Start};
 use crate::provider::Provider;
@@ -21,6 +21,54 @@ use crate::world::World;
 const LEEWAY: i64 = 10;
 /// Longest result that is looked at: a name, a picture's URL, a few numbers.
 const MAX_RESULT: usize = 8192;
+
+/// How old a result may be, in seconds, where the app's `auth_date_validity` says nothing else.
+const VALIDITY: i64 = 30;
+
+/// Sends the person to Telegram, who ask them for the site's own bot.
+///
+/// # Errors
+/// [`ProviderError::Settings`] if the catalogue does not say where.
+pub(crate) async fn begin(
+    world: &World,
+    provider: &Provider,
+    start: Start<'_>,
+) -> Result<Departure, ProviderError> {
+    let origin = format!("{}/", world.site.as_str().trim_end_matches('/'));
+    let params = [
+        ("origin", origin.as_str()),
+        ("bot_id", provider.client_id()),
+        ("request_access", "write"),
+        ("embed", "0"),
+        ("return_to", &start.return_to(&provider.redirect_uri(world))),
+    ];
+    let url = departure::url(provider, &provider.values(world), &params)?;
+    Ok(Departure { url, memory: Memory::default(), known_by: None })
+}
+
+/// Who it is, by the signed result.
+///
+/// # Errors
+/// [`ProviderError::Brought`] if it proves nothing; [`ProviderError::Settings`] without the bot's secret: anybody could
+/// have signed.
+pub(crate) async fn complete(
+    world: &World,
+    provider: &Provider,
+    _memory: &Memory,
+    callback: &Callback,
+) -> Result<Arrival, ProviderError> {
+    let secret = provider.app().secret.as_ref().filter(|secret| !secret.expose_secret().is_empty());
+    let secret = secret.ok_or(ProviderError::settings("the secret, which is the bot's token, is missing"))?;
+    let result = callback.get("tgAuthResult").unwrap_or_default();
+    // Telegram says so when the person declines.
+    if result == "false" {
+        return Err(ProviderError::Cancelled);
+    }
+    let validity = provider.setting("auth_date_validity").and_then(whole_number).unwrap_or(VALIDITY);
+    let proven = verify(result, secret, validity, world.clock.now())?;
+    let identity = provider.identity(&Value::Object(proven.data))?;
+    Ok(Arrival { identity, tokens: None, replay: Some(proven.replay) })
+}
 
 /// What Telegram says of a person, and what makes it good once.
 struct Proven {
