@@ -4,6 +4,8 @@
 //! [`Providers`] is the front door: the apps of the configuration, each with its entry of the catalogue. A login has two
 //! halves: [`Providers::begin`] says where to send the person, [`Providers::complete`] what came of it.
 
+mod app_settings;
+mod assemble;
 mod catalogue;
 mod departure;
 mod display;
@@ -25,4 +27,5 @@ mod world;
 pub use error::ProviderError;
 pub use identity::{Identity, ProviderEmail};
 pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};
+pub use provider::Provider;
 pub use world::World;

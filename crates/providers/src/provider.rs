@@ -1,5 +1,283 @@
 //! An app of the configuration with its entry of the catalogue.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use url::Url;
+use vestibule_base::config::App;
+use vestibule_base::outbound::Endpoint;
+
+use crate::app_settings::AppSettings;
+use crate::catalogue::entry::{Entry, Protocol, RedirectUri};
+use crate::error::ProviderError;
+use crate::identity::Identity;
+use crate::quirks::{self, Quirk};
+use crate::template::Values;
+use crate::world::World;
+use crate::{display, mapping};
+
 /// A provider that people can use.
-#[derive(Debug)]
-pub struct Provider {}
+pub struct Provider {
+    app: App,
+    entry: Entry,
+    settings: AppSettings,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Settings may hold keys.
+        f.debug_struct("Provider").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+impl Provider {
+    pub(crate) fn new(app: App, entry: Entry, settings: AppSettings) -> Self {
+        Self { app, entry, settings }
+    }
+
+    /// What names it in URLs and answers: the app's `provider_id`, else [`Provider::kind`].
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.app.id()
+    }
+
+    /// Its id in the catalogue.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.app.provider
+    }
+
+    /// What people are shown.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if self.app.name.is_empty() { &self.entry.name } else { &self.app.name }
+    }
+
+    /// How the provider knows us.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.app.client_id
+    }
+
+    /// Whether a login can begin by redirect.
+    #[must_use]
+    pub fn supports_redirect(&self) -> bool {
+        self.entry.supports_redirect
+    }
+
+    /// Whether clients may bring its tokens.
+    #[must_use]
+    pub fn supports_token(&self) -> bool {
+        self.entry.supports_token
+    }
+
+    /// Whether it is left out where people choose.
+    #[must_use]
+    pub fn hidden(&self) -> bool {
+        self.settings.hidden
+    }
+
+    /// Whether its verified addresses log in to the account that has them; `None`: as for all providers.
+    #[must_use]
+    pub fn email_authentication(&self) -> Option<bool> {
+        self.settings.email_authentication
+    }
+
+    /// Where an OpenID Connect provider describes itself; `None` for others.
+    #[must_use]
+    pub fn openid_configuration_url(&self) -> Option<String> {
+        let server = self.entry.discovery.as_ref()?.text(&self.plain_values())?;
+        Some(if server.contains("/.well-known/") {
+            server
+        } else {
+            format!("{}/.well-known/openid-configuration", server.trim_end_matches('/'))
+        })
+    }
+
+    /// The path of the callback, below the site.
+    #[must_use]
+    pub fn callback_path(&self, world: &World) -> String {
+        match self.entry.protocol {
+            Protocol::Oidc => format!("/accounts/{}/{}/login/callback/", world.oidc_prefix, self.id()),
+            protocol => callback_path(self.entry.slug.as_deref().unwrap_or(self.kind()), protocol),
+        }
+    }
+
+    /// The URL of the callback: what is registered at the provider.
+    #[must_use]
+    pub fn redirect_uri(&self, world: &World) -> String {
+        let site = world.site.as_str().trim_end_matches('/');
+        let url = format!("{site}{}", self.callback_path(world));
+        let forced = self.entry.authorize.as_ref().map(|authorize| authorize.redirect_uri);
+        match url.strip_prefix("http://") {
+            Some(rest) if forced == Some(RedirectUri::Https) => format!("https://{rest}"),
+            _ => url,
+        }
+    }
+
+    /// What people are shown of an account there, made of what was kept of it.
+    #[must_use]
+    pub fn display(&self, extra_data: &Value, uid: &str) -> String {
+        let made = self.quirk().and_then(|quirk| quirk.display(extra_data));
+        made.unwrap_or_else(|| {
+            let values = self.values_of(uid);
+            display::text(&self.entry.display, extra_data, &values).unwrap_or_else(|| self.name().to_owned())
+        })
+    }
+
+    /// A picture of the person: an http or https URL.
+    #[must_use]
+    pub fn avatar_url(&self, extra_data: &Value, uid: &str) -> Option<String> {
+        self.quirk()
+            .and_then(|quirk| quirk.avatar_url(self, extra_data))
+            .or_else(|| display::url(self.entry.avatar_url.as_ref()?, extra_data, &self.values_of(uid)))
+    }
+
+    /// A page about the person: an http or https URL.
+    #[must_use]
+    pub fn profile_url(&self, extra_data: &Value, uid: &str) -> Option<String> {
+        self.quirk()
+            .and_then(|quirk| quirk.profile_url(self, extra_data))
+            .or_else(|| display::url(self.entry.profile_url.as_ref()?, extra_data, &self.values_of(uid)))
+    }
+
+    /// The app.
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// What the catalogue says, with the endpoints that the app's settings put in place of its own.
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Our secret there; empty where there is none.
+    pub(crate) fn secret(&self) -> &str {
+        self.app.secret.as_ref().map_or("", |secret| secret.expose_secret())
+    }
+
+    /// The quirk of its entry.
+    pub(crate) fn quirk(&self) -> Option<&'static dyn Quirk> {
+        self.entry.quirk.as_deref().and_then(quirks::named)
+    }
+
+    /// All settings, with the catalogue's defaults.
+    pub(crate) fn settings(&self) -> &Map<String, Value> {
+        &self.settings.all
+    }
+
+    /// A setting.
+    pub(crate) fn setting(&self, name: &str) -> Option<&Value> {
+        self.settings.all.get(name)
+    }
+
+    /// A setting that is a text.
+    pub(crate) fn setting_text(&self, name: &str) -> Option<&str> {
+        self.setting(name).and_then(Value::as_str)
+    }
+
+    /// The key that signs our proofs at the token endpoint (PEM), for `private_key_jwt`.
+    pub(crate) fn private_key(&self) -> Option<&SecretString> {
+        self.settings.private_key.as_ref()
+    }
+
+    /// The scopes to ask for.
+    pub(crate) fn scopes(&self, world: &World) -> Vec<String> {
+        let Some(authorize) = &self.entry.authorize else { return Vec::new() };
+        let mut scopes = self.settings.scope.clone().unwrap_or_else(|| authorize.scopes.clone());
+        let further =
+            [(world.query_email, &authorize.email_scopes), (world.store_tokens, &authorize.token_scopes)];
+        // A list of the app's own says all.
+        if self.settings.scope.is_none() {
+            for (wanted, more) in further {
+                if wanted {
+                    scopes.extend(more.iter().filter(|scope| !authorize.scopes.contains(scope)).cloned());
+                }
+            }
+        }
+        scopes
+    }
+
+    /// Further parameters of the authorization request, as the app's settings say.
+    pub(crate) fn auth_params(&self) -> &[(String, String)] {
+        &self.settings.auth_params
+    }
+
+    /// Whether `code_challenge` is sent.
+    pub(crate) fn pkce(&self) -> bool {
+        self.settings.pkce.unwrap_or(self.entry.pkce)
+    }
+
+    /// What templates see of the app and the server. The flow adds what it knows: `code`, `access_token`, the answers.
+    pub(crate) fn values(&self, world: &World) -> Values<'_> {
+        let mut values = self.plain_values();
+        values.named.insert("redirect_uri", self.redirect_uri(world));
+        values.named.insert("site", world.site.as_str().trim_end_matches('/').to_owned());
+        if world.query_email {
+            values.named.insert("query_email", "true".to_owned());
+        }
+        values
+    }
+
+    /// Who it is, by what the provider said (selected, renamed and added to as the entry wants): the mapping, then the quirk.
+    ///
+    /// # Errors
+    /// [`ProviderError::Answer`] without a uid, and what the quirk refuses.
+    pub(crate) fn identity(&self, data: &Value) -> Result<Identity, ProviderError> {
+        let mut identity =
+            mapping::identity(&self.entry, data, &self.settings.verified_email, self.plain_values())?;
+        if let Some(quirk) = self.quirk() {
+            quirk.identity(self, data, &mut identity)?;
+        }
+        Ok(identity)
+    }
+
+    /// A URL that may be called. Where the operator wrote its origin it may be anywhere; elsewhere it must be public.
+    ///
+    /// # Errors
+    /// [`ProviderError::Outbound`] if it may not.
+    pub(crate) fn endpoint(&self, world: &World, url: &str) -> Result<Endpoint, ProviderError> {
+        let is_written = Url::parse(url).is_ok_and(|url| self.settings.written.contains(&url.origin()));
+        let endpoint =
+            if is_written { world.outbound.configured(url)? } else { world.outbound.learned(url)? };
+        Ok(endpoint.within(world.patience))
+    }
+
+    fn plain_values(&self) -> Values<'_> {
+        let mut named =
+            BTreeMap::from([("client_id", self.app.client_id.clone()), ("app_name", self.name().to_owned())]);
+        for (name, secret) in [("client_secret", &self.app.secret), ("key", &self.app.key)] {
+            if let Some(secret) = secret {
+                named.insert(name, secret.expose_secret().to_owned());
+            }
+        }
+        Values {
+            settings: Cow::Borrowed(&self.settings.all),
+            derived: &self.entry.derived,
+            named,
+            before: &Value::Null,
+            token: &Value::Null,
+            first: &Value::Null,
+            discovery: &Value::Null,
+            callback: &[],
+            query: &[],
+        }
+    }
+
+    fn values_of(&self, uid: &str) -> Values<'_> {
+        let mut values = self.plain_values();
+        values.named.insert("uid", uid.to_owned());
+        values
+    }
+}
+
+/// The path of the callback of a provider that is not OpenID Connect.
+pub(crate) fn callback_path(slug: &str, protocol: Protocol) -> String {
+    match protocol {
+        Protocol::OAuth1 | Protocol::OAuth2 | Protocol::Oidc => format!("/accounts/{slug}/login/callback/"),
+        Protocol::OpenId2 | Protocol::Own => format!("/accounts/{slug}/callback/"),
+    }
+}
