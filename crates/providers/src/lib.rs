@@ -8,6 +8,7 @@ mod app_settings;
 mod assemble;
 mod catalogue;
 mod client_auth;
+mod departure;
 mod display;
 mod error;
 mod identity;

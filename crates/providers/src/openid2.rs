@@ -1,1 +1,205 @@
-//! (being built)
+//! OpenID Authentication 2.0, the side of who relies on it, without associations: of every assertion the provider is asked
+//! directly whether it is its own.
+//!
+//! There is no discovery. Whose word counts is configured: one server, and the beginning of the identifiers that are its
+//! to give. Identifiers that people choose elsewhere, and delegate, are not taken.
+
+mod message;
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use url::Url;
+
+use crate::error::ProviderError;
+use crate::identity::Identity;
+use crate::login::{Arrival, Callback, Departure, Memory, Replay, Start};
+use crate::provider::Provider;
+use crate::request::{Body, Method, Request};
+use crate::world::World;
+use message::{AX, Message, NS, SREG, confirms};
+
+/// What makes the server choose the identifier: it knows the person, we do not yet.
+const IDENTIFIER_SELECT: &str = "http://specs.openid.net/auth/2.0/identifier_select";
+const RETURN_TO: &str = "return_to";
+
+const EMAIL: &str = "http://axschema.org/contact/email";
+const FIRST_NAME: [&str; 2] =
+    ["http://axschema.org/namePerson/first", "http://openid.net/schema/namePerson/first"];
+const LAST_NAME: [&str; 2] =
+    ["http://axschema.org/namePerson/last", "http://openid.net/schema/namePerson/last"];
+const NAME: [&str; 2] = ["http://axschema.org/namePerson", "http://openid.net/schema/namePerson"];
+
+/// Sends the person to the server that the app's settings name.
+///
+/// # Errors
+/// [`ProviderError::Settings`] without `openid_url` and `identity_prefix`.
+pub(crate) async fn begin(
+    world: &World,
+    provider: &Provider,
+    start: Start<'_>,
+) -> Result<Departure, ProviderError> {
+    let asked = world.query_email.then(what_is_asked).unwrap_or_default();
+    Server::of(provider)?.depart(world, provider, start, &asked)
+}
+
+/// Who it is, by an assertion.
+///
+/// # Errors
+/// Those of [`Server::verify`]; [`ProviderError::Answer`] if the identifier cannot be kept.
+pub(crate) async fn complete(
+    world: &World,
+    provider: &Provider,
+    memory: &Memory,
+    callback: &Callback,
+) -> Result<Arrival, ProviderError> {
+    let assertion = Server::of(provider)?.verify(world, provider, memory, callback).await?;
+    let identity = identity_of(provider, &assertion.identity_url, &assertion.sreg, &assertion.ax)?;
+    Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
+}
+
+/// Who it is, by what a verified assertion says: the identifier, values of simple registration by name, and values of
+/// attribute exchange by URI.
+///
+/// # Errors
+/// [`ProviderError::Answer`] if the identifier cannot be kept.
+pub(crate) fn identity_of(
+    provider: &Provider,
+    identity_url: &str,
+    sreg: &BTreeMap<String, String>,
+    ax: &BTreeMap<String, String>,
+) -> Result<Identity, ProviderError> {
+    let of_ax = |uris: &[&str]| uris.iter().find_map(|uri| ax.get(*uri).filter(|value| !value.is_empty()));
+    let data = |email: Option<&String>| {
+        json!({
+            "identity_url": identity_url,
+            "email": email,
+            "first_name": of_ax(&FIRST_NAME),
+            "last_name": of_ax(&LAST_NAME),
+            "name": sreg.get("fullname").filter(|name| !name.is_empty()).or_else(|| of_ax(&NAME)),
+        })
+    };
+    let mut identity = provider.identity(&data(sreg.get("email")))?;
+    if identity.email.is_none() {
+        identity = provider.identity(&data(ax.get(EMAIL)))?;
+    }
+    identity.extra_data = json!({});
+    Ok(identity)
+}
+
+/// A server of OpenID 2.0.
+pub(crate) struct Server {
+    /// Where people are sent, and where assertions are confirmed: exactly as the server calls itself.
+    pub(crate) endpoint: String,
+    /// What all identifiers begin with that are its to give.
+    pub(crate) identity_prefix: String,
+}
+
+/// What a server has confirmed.
+pub(crate) struct Assertion {
+    pub(crate) identity_url: String,
+    pub(crate) sreg: BTreeMap<String, String>,
+    pub(crate) ax: BTreeMap<String, String>,
+    pub(crate) replay: Replay,
+}
+
+impl Server {
+    fn of(provider: &Provider) -> Result<Self, ProviderError> {
+        let text = |name| provider.setting_text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+        let endpoint = text("openid_url").ok_or(ProviderError::settings("openid_url is missing"))?;
+        let identity_prefix = text("identity_prefix").filter(|prefix| is_prefix(prefix));
+        let identity_prefix = identity_prefix
+            .ok_or(ProviderError::settings("identity_prefix has to be a URL that goes on behind the host"))?;
+        Ok(Self { endpoint, identity_prefix })
+    }
+
+    /// Sends the person there, to come back with `state`.
+    ///
+    /// # Errors
+    /// [`ProviderError::Settings`] if the endpoint is no URL.
+    pub(crate) fn depart(
+        &self,
+        world: &World,
+        provider: &Provider,
+        start: Start<'_>,
+        extensions: &[(String, String)],
+    ) -> Result<Departure, ProviderError> {
+        let return_to = start.return_to(&provider.redirect_uri(world));
+        let site = format!("{}/", world.site.as_str().trim_end_matches('/'));
+        let realm = provider.setting_text("realm").filter(|realm| !realm.is_empty()).unwrap_or(&site);
+        let mut url = Url::parse(&self.endpoint)
+            .map_err(|_| ProviderError::settings("the server's endpoint is no URL"))?;
+        url.query_pairs_mut()
+            .append_pair("openid.ns", NS)
+            .append_pair("openid.mode", "checkid_setup")
+            .append_pair("openid.claimed_id", IDENTIFIER_SELECT)
+            .append_pair("openid.identity", IDENTIFIER_SELECT)
+            .append_pair("openid.return_to", &return_to)
+            .append_pair("openid.realm", realm)
+            .extend_pairs(extensions);
+        let mut memory = Memory::default();
+        memory.0.insert(RETURN_TO.to_owned(), return_to);
+        Ok(Departure { url: url.into(), memory, known_by: None })
+    }
+
+    /// What an assertion proves: it is for this login, of this moment, about an identifier of this server, and the server
+    /// confirms it.
+    ///
+    /// # Errors
+    /// [`ProviderError::Cancelled`]; [`ProviderError::Brought`] for what is no proof; [`ProviderError::Answer`] and
+    /// [`ProviderError::Outbound`] where the server does not confirm.
+    pub(crate) async fn verify(
+        &self,
+        world: &World,
+        provider: &Provider,
+        memory: &Memory,
+        callback: &Callback,
+    ) -> Result<Assertion, ProviderError> {
+        let message = Message::read(callback)?;
+        let return_to = memory.0.get(RETURN_TO).ok_or(ProviderError::brought("nothing was begun"))?;
+        let replay = message.check(&self.endpoint, return_to, world.clock.now())?;
+        let identity_url = message.signed("claimed_id").filter(|id| self.owns(id));
+        let identity_url =
+            identity_url.ok_or(ProviderError::brought("the identifier is not that server's"))?.to_owned();
+
+        let endpoint = provider.endpoint(world, &self.endpoint)?;
+        let question = Request {
+            method: Method::Post,
+            url: Url::parse(&self.endpoint)
+                .map_err(|_| ProviderError::settings("the server's endpoint is no URL"))?,
+            headers: Vec::new(),
+            body: Body::Form(message.question()),
+        };
+        if !confirms(&question.send(&endpoint).await?.success()?) {
+            return Err(ProviderError::answer("the server does not confirm its assertion"));
+        }
+        Ok(Assertion { identity_url, sreg: message.sreg(), ax: message.ax(), replay })
+    }
+
+    fn owns(&self, identifier: &str) -> bool {
+        identifier.strip_prefix(&self.identity_prefix).is_some_and(|rest| !rest.is_empty())
+    }
+}
+
+/// Whether a text ends behind the host, so that no other host begins with it.
+fn is_prefix(text: &str) -> bool {
+    let host_ends = text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    host_ends && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The request for address and names, in both ways that there are.
+fn what_is_asked() -> Vec<(String, String)> {
+    let attributes = [EMAIL].into_iter().chain(NAME).chain(FIRST_NAME).chain(LAST_NAME);
+    let aliased = attributes.enumerate().map(|(at, uri)| (format!("a{at}"), uri.to_owned()));
+    let aliased: Vec<_> = aliased.collect();
+    let required: Vec<_> = aliased.iter().map(|(alias, _)| alias.as_str()).collect();
+    let mut asked = vec![
+        ("openid.ns.sreg".to_owned(), SREG.to_owned()),
+        ("openid.sreg.required".to_owned(), "email,fullname".to_owned()),
+        ("openid.ns.ax".to_owned(), AX.to_owned()),
+        ("openid.ax.mode".to_owned(), "fetch_request".to_owned()),
+        ("openid.ax.required".to_owned(), required.join(",")),
+    ];
+    asked.extend(aliased.into_iter().map(|(alias, uri)| (format!("openid.ax.type.{alias}"), uri)));
+    asked
+}

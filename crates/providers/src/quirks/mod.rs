@@ -1,5 +1,11 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
+pub(crate) mod draugiem;
+pub(crate) mod dummy;
+pub(crate) mod pocket;
+pub(crate) mod steam;
+pub(crate) mod telegram;
+
 use std::pin::Pin;
 
 use secrecy::SecretString;

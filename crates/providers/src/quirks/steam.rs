@@ -1,0 +1,121 @@
+//! Steam: OpenID 2.0 says who it is, and Steam's Web API, asked with the app's secret, what they are called.
+
+use serde_json::{Value, json};
+
+use crate::error::ProviderError;
+use crate::identity::Identity;
+use crate::login::{Arrival, Callback, Departure, Memory, Start};
+use crate::openid2::Server;
+use crate::provider::Provider;
+use crate::world::World;
+
+const ENDPOINT: &str = "https://steamcommunity.com/openid/login";
+const IDENTITY_PREFIX: &str = "https://steamcommunity.com/openid/id/";
+
+/// Sends the person to Steam.
+///
+/// # Errors
+/// Those of [`Server::depart`].
+pub(crate) async fn begin(
+    world: &World,
+    provider: &Provider,
+    start: Start<'_>,
+) -> Result<Departure, ProviderError> {
+    server(provider).depart(world, provider, start, &[])
+}
+
+/// Who it is, by an assertion that Steam confirms.
+///
+/// # Errors
+/// Those of [`Server::verify`] and [`identity_of`].
+pub(crate) async fn complete(
+    world: &World,
+    provider: &Provider,
+    memory: &Memory,
+    callback: &Callback,
+) -> Result<Arrival, ProviderError> {
+    let assertion = server(provider).verify(world, provider, memory, callback).await?;
+    let identity = identity_of(world, provider, &assertion.identity_url).await?;
+    Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
+}
+
+/// Who it is, by a verified identifier: asks the Web API for what Steam knows of them.
+///
+/// # Errors
+/// [`ProviderError::Answer`] if the identifier is none of Steam's, or the API speaks of somebody else.
+pub(crate) async fn identity_of(
+    world: &World,
+    provider: &Provider,
+    identity_url: &str,
+) -> Result<Identity, ProviderError> {
+    let steam_id = steam_id(identity_url).ok_or(ProviderError::answer("the identifier is none of Steam's"))?;
+    let call = provider.entry().profile.first();
+    let call = call.ok_or(ProviderError::settings("the catalogue's entry has no profile"))?;
+    let mut url = call.url.url(&provider.values(world))?;
+    url.query_pairs_mut().append_pair("key", provider.secret()).append_pair("steamids", steam_id);
+    let answer = provider.endpoint(world, url.as_str())?.get_text(&[]).await?.success()?;
+    let answer: Value =
+        serde_json::from_str(&answer).map_err(|_| ProviderError::answer("the Web API answered no JSON"))?;
+    // Nothing said of them: the identifier is proven all the same.
+    let player = match answer.pointer("/response/players/0") {
+        Some(player) if player.get("steamid").and_then(Value::as_str) == Some(steam_id) => player.clone(),
+        Some(_) => return Err(ProviderError::answer("the Web API speaks of somebody else")),
+        None => json!({ "steamid": steam_id }),
+    };
+    let mut identity = provider.identity(&player)?;
+    (identity.first_name, identity.last_name) =
+        names(player.get("realname").and_then(Value::as_str).unwrap_or_default());
+    Ok(identity)
+}
+
+fn server(provider: &Provider) -> Server {
+    Server {
+        endpoint: provider.setting_text("openid_url").unwrap_or(ENDPOINT).to_owned(),
+        identity_prefix: IDENTITY_PREFIX.to_owned(),
+    }
+}
+
+fn steam_id(identity_url: &str) -> Option<&str> {
+    let id = identity_url.strip_prefix(IDENTITY_PREFIX)?;
+    let is_id = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    is_id.then_some(id)
+}
+
+/// A real name is free text: only where it is exactly two words are they taken for given and family name.
+fn names(real_name: &str) -> (Option<String>, Option<String>) {
+    let some = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    let real_name = real_name.trim();
+    match real_name.split_once(' ') {
+        Some((first, last)) if !last.contains(' ') => (some(first), some(last)),
+        _ => (some(real_name), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o4_only_steams_own_identifiers_name_somebody() {
+        assert_eq!(steam_id("https://steamcommunity.com/openid/id/76561190000000001"), Some("76561190000000001"));
+        for url in [
+            "http://steamcommunity.com/openid/id/76561190000000001",
+            "https://steamcommunity.com/openid/id/",
+            "https://steamcommunity.com/openid/id/7656119000000000a",
+            "https://steamcommunity.com/openid/id/../76561190000000001",
+            "https://steamcommunity.com/openid/id/123456789012345678901",
+            "https://evil.example/?https://steamcommunity.com/openid/id/76561190000000001",
+        ] {
+            assert_eq!(steam_id(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn two_words_are_two_names_and_anything_else_is_one() {
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(names(" Kim Ito "), (some("Kim"), some("Ito")));
+        assert_eq!(names("Kim"), (some("Kim"), None));
+        assert_eq!(names("Kim van Ito"), (some("Kim van Ito"), None));
+        assert_eq!(names(" "), (None, None));
+    }
+}
