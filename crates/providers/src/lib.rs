@@ -19,6 +19,8 @@ mod oidc;
 mod openid2;
 mod provider;
 mod quirks;
+#[cfg(test)]
+mod rehearsal;
 mod request;
 mod rule;
 mod template;

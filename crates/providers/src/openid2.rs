@@ -203,3 +203,131 @@ fn what_is_asked() -> Vec<(String, String)> {
     asked.extend(aliased.into_iter().map(|(alias, uri)| (format!("openid.ax.type.{alias}"), uri)));
     asked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::message::tests::{ENDPOINT, RETURN_TO, assertion};
+    use super::*;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "
+        provider = 'openid'
+        client_id = ''
+        settings = { openid_url = 'https://op.example/server', identity_prefix = 'https://op.example/id/' }
+    ";
+    const CATALOGUE: &str = "
+        [openid]
+        name = 'OpenID'
+        protocol = 'openid2'
+        needs = []
+        settings = { openid_url = {}, identity_prefix = {}, realm = {} }
+        map = { uid = '/identity_url', email = '/email', first_name = '/first_name', last_name = '/last_name', name = '/name' }
+    ";
+    const VALID: (u16, &str) = (200, "ns:http://specs.openid.net/auth/2.0\nis_valid:true\n");
+    const START: Start<'static> = Start { state: "s1", query: &[] };
+
+    fn memory() -> Memory {
+        Memory([(super::RETURN_TO.to_owned(), RETURN_TO.to_owned())].into())
+    }
+
+    #[tokio::test]
+    async fn people_are_sent_with_our_state_and_asked_for_address_and_names() {
+        let (world, _) = world(&[]);
+        let departure = begin(&world, &provider(&world, APP, CATALOGUE), START).await.unwrap();
+        assert_eq!(departure.memory.0.get(super::RETURN_TO).map(String::as_str), Some(RETURN_TO));
+        let url = Url::parse(&departure.url).unwrap();
+        let params: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+        assert!(departure.url.starts_with(&format!("{ENDPOINT}?")));
+        for (name, value) in [
+            ("openid.mode", "checkid_setup"),
+            ("openid.return_to", RETURN_TO),
+            ("openid.realm", "https://site.example/"),
+            ("openid.claimed_id", IDENTIFIER_SELECT),
+            ("openid.sreg.required", "email,fullname"),
+            ("openid.ax.type.a0", EMAIL),
+        ] {
+            assert_eq!(params.get(name).map(String::as_str), Some(value), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o3_an_assertion_counts_once_its_server_has_confirmed_it() {
+        let (world, stage) = world(&[VALID]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let callback = Callback { params: assertion() };
+        let arrival = complete(&world, &provider, &memory(), &callback).await.unwrap();
+        let identity = arrival.identity;
+        assert_eq!(identity.uid, "https://op.example/id/kim");
+        assert_eq!(
+            (identity.first_name.as_deref(), identity.last_name.as_deref()),
+            (Some("Kim"), Some("Ito"))
+        );
+        assert_eq!(identity.email, None, "it is not signed");
+        assert_eq!(arrival.replay.unwrap().key, format!("{ENDPOINT} 2026-01-02T03:04:05Zu1"));
+        let asked = stage.asked();
+        assert_eq!((asked[0].method.as_str(), asked[0].url.as_str()), ("POST", ENDPOINT));
+        assert!(asked[0].body.contains("openid.mode=check_authentication"));
+        assert!(asked[0].body.contains("openid.sig=c2ln"));
+    }
+
+    #[tokio::test]
+    async fn o3_what_its_server_does_not_confirm_proves_nothing() {
+        for answer in [(200, "is_valid:false\n"), (200, ""), (500, VALID.1), (302, VALID.1)] {
+            let (world, _) = world(&[answer]);
+            let provider = provider(&world, APP, CATALOGUE);
+            let refused = complete(&world, &provider, &memory(), &Callback { params: assertion() }).await;
+            assert!(refused.is_err(), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o4_a_server_speaks_for_its_own_identifiers_alone() {
+        for id in [
+            "https://op.example/id/",
+            "https://op.example/kim",
+            "https://other.example/id/kim",
+            "http://op.example/id/kim",
+        ] {
+            let (world, stage) = world(&[VALID]);
+            let provider = provider(&world, APP, CATALOGUE);
+            let mut params = assertion();
+            params
+                .iter_mut()
+                .filter(|(name, _)| name == "openid.claimed_id")
+                .for_each(|(_, value)| *value = id.to_owned());
+            let refused = complete(&world, &provider, &memory(), &Callback { params }).await;
+            assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id}");
+            assert!(stage.asked().is_empty());
+        }
+        for prefix in ["https://op.example", "op.example/id/", "", "javascript://op.example/"] {
+            let (world, _) = world(&[]);
+            let app = APP.replace("https://op.example/id/", prefix);
+            let begun = begin(&world, &provider(&world, &app, CATALOGUE), START).await;
+            assert!(matches!(begun, Err(ProviderError::Settings(_))), "{prefix}");
+        }
+    }
+
+    /// The cases of the reference's fixtures.
+    #[test]
+    fn both_extensions_are_mapped() {
+        let (world, _) = world(&[]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let sreg = map(&[("email", "kim@mail.example"), ("fullname", "Kim Ito")]);
+        let ax = map(&[(EMAIL, "kim@mail.example"), (FIRST_NAME[0], "Kim"), (LAST_NAME[1], "Ito")]);
+        let broken = map(&[("email", "nonsense")]);
+        for (sreg, ax) in [(sreg, BTreeMap::new()), (BTreeMap::new(), ax.clone()), (broken, ax)] {
+            let identity = identity_of(&provider, "https://kim.op.example/", &sreg, &ax).unwrap();
+            assert_eq!(identity.uid, "https://kim.op.example/");
+            assert_eq!(identity.email.as_deref(), Some("kim@mail.example"));
+            assert!(!identity.emails[0].verified);
+            assert_eq!(
+                (identity.first_name.as_deref(), identity.last_name.as_deref()),
+                (Some("Kim"), Some("Ito"))
+            );
+            assert_eq!(identity.extra_data, json!({}));
+        }
+    }
+}
