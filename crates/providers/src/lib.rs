@@ -17,6 +17,8 @@ mod oauth1;
 mod oauth2;
 mod oidc;
 mod openid2;
+#[doc(hidden)]
+pub mod played;
 mod provider;
 mod quirks;
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(crate) async fn begin(
     let call = entry.request_token.as_ref().ok_or(INCOMPLETE)?;
     let values = provider.values(world);
     let mut request = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    let redirect_uri = provider.redirect_uri(world);
+    request.query([("oauth_callback", redirect_uri.as_str())]);
     let scopes = provider.scopes(world).join(" ");
     if !scopes.is_empty() {
         request.query([("scope", scopes.as_str())]);
@@ -49,11 +51,7 @@ pub(crate) async fn begin(
         return Err(ProviderError::answer("the callback is not confirmed"));
     }
     let token = token_of(&answer)?;
-    let url = departure::url(
-        provider,
-        &values,
-        &[(TOKEN, &token.token), ("oauth_callback", &provider.redirect_uri(world))],
-    )?;
+    let url = departure::url(provider, &values, &[(TOKEN, &token.token), ("oauth_callback", &redirect_uri)])?;
     let mut memory = Memory::default();
     memory.0.insert(TOKEN.to_owned(), token.token.clone());
     memory.0.insert(SECRET.to_owned(), token.secret.expose_secret().to_owned());
@@ -83,8 +81,8 @@ pub(crate) async fn complete(
     let call = entry.token.as_ref().ok_or(INCOMPLETE)?;
     let mut values = provider.values(world);
     values.callback = &callback.params;
-    values.named.insert(VERIFIER, verifier.to_owned());
     let mut exchange = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    exchange.query([(VERIFIER, verifier)]);
     sign(world, provider, &mut exchange, Some(&request))?;
     let answer = tokens_in(&send(world, provider, &exchange).await?);
     let access = token_of(&answer)?;
@@ -114,7 +112,7 @@ const INCOMPLETE: ProviderError =
 async fn profile(
     world: &World,
     provider: &Provider,
-    mut values: Values<'_>,
+    values: Values<'_>,
     access: &Token,
 ) -> Result<Value, ProviderError> {
     let mut first = None;
@@ -202,8 +200,8 @@ mod tests {
         name = 'Bird'
         protocol = 'oauth1'
         authorize = { url = 'https://bird.example/allow', scopes = ['read'], params = { name = '{app_name}' } }
-        request_token = { url = 'https://bird.example/request', query = { oauth_callback = '{redirect_uri}' } }
-        token = { url = 'https://bird.example/access', query = { oauth_verifier = '{oauth_verifier}' } }
+        request_token = { url = 'https://bird.example/request' }
+        token = { url = 'https://bird.example/access' }
         data = { select = '/person' }
         map = { uid = '/id', username = '/nick' }
         [[bird.profile]]

@@ -8,7 +8,7 @@ mod message;
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::error::ProviderError;
@@ -39,8 +39,8 @@ pub(crate) async fn begin(
     provider: &Provider,
     start: Start<'_>,
 ) -> Result<Departure, ProviderError> {
-    let asked = world.query_email.then(what_is_asked).unwrap_or_default();
-    Server::of(provider)?.depart(world, provider, start, &asked)
+    let asked = if world.query_email { what_is_asked(provider) } else { Vec::new() };
+    server(world, provider)?.depart(world, provider, start, &asked)
 }
 
 /// Who it is, by an assertion.
@@ -53,7 +53,7 @@ pub(crate) async fn complete(
     memory: &Memory,
     callback: &Callback,
 ) -> Result<Arrival, ProviderError> {
-    let assertion = Server::of(provider)?.verify(world, provider, memory, callback).await?;
+    let assertion = server(world, provider)?.verify(world, provider, memory, callback).await?;
     let identity = identity_of(provider, &assertion.identity_url, &assertion.sreg, &assertion.ax)?;
     Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
 }
@@ -70,21 +70,29 @@ pub(crate) fn identity_of(
     ax: &BTreeMap<String, String>,
 ) -> Result<Identity, ProviderError> {
     let of_ax = |uris: &[&str]| uris.iter().find_map(|uri| ax.get(*uri).filter(|value| !value.is_empty()));
+    let extra: BTreeMap<_, _> = extra_attributes(provider).map(|(name, uri)| (name, ax.get(uri))).collect();
     let data = |email: Option<&String>| {
         json!({
             "identity_url": identity_url,
             "email": email,
             "first_name": of_ax(&FIRST_NAME),
             "last_name": of_ax(&LAST_NAME),
+            "extra_attributes": extra,
             "name": sreg.get("fullname").filter(|name| !name.is_empty()).or_else(|| of_ax(&NAME)),
         })
     };
-    let mut identity = provider.identity(&data(sreg.get("email")))?;
-    if identity.email.is_none() {
-        identity = provider.identity(&data(ax.get(EMAIL)))?;
-    }
-    identity.extra_data = json!({});
-    Ok(identity)
+    let identity = provider.identity(&data(sreg.get("email")))?;
+    if identity.email.is_some() { Ok(identity) } else { provider.identity(&data(ax.get(EMAIL))) }
+}
+
+fn server(world: &World, provider: &Provider) -> Result<Server, ProviderError> {
+    Server::of(world, provider, provider.setting_text("identity_prefix").unwrap_or_default())
+}
+
+/// What the app wants to know besides: names for the extra data, and the attributes' URIs.
+fn extra_attributes(provider: &Provider) -> impl Iterator<Item = (&str, &str)> {
+    let wanted = provider.setting("extra_attributes").and_then(Value::as_object).into_iter().flatten();
+    wanted.filter_map(|(name, uri)| Some((name.as_str(), uri.as_str()?)))
 }
 
 /// A server of OpenID 2.0.
@@ -104,13 +112,23 @@ pub(crate) struct Assertion {
 }
 
 impl Server {
-    fn of(provider: &Provider) -> Result<Self, ProviderError> {
-        let text = |name| provider.setting_text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-        let endpoint = text("openid_url").ok_or(ProviderError::settings("openid_url is missing"))?;
-        let identity_prefix = text("identity_prefix").filter(|prefix| is_prefix(prefix));
-        let identity_prefix = identity_prefix
-            .ok_or(ProviderError::settings("identity_prefix has to be a URL that goes on behind the host"))?;
-        Ok(Self { endpoint, identity_prefix })
+    /// The catalogue's server, which names people by URLs that begin with `identity_prefix`.
+    ///
+    /// # Errors
+    /// [`ProviderError::Settings`] if one of the two is missing, or URLs of others could begin so.
+    pub(crate) fn of(
+        world: &World,
+        provider: &Provider,
+        identity_prefix: &str,
+    ) -> Result<Self, ProviderError> {
+        let endpoint = provider.entry().openid_server.as_ref();
+        let endpoint = endpoint.and_then(|server| server.text(&provider.values(world)));
+        let endpoint = endpoint.ok_or(ProviderError::settings("openid_url is missing"))?;
+        if !is_prefix(identity_prefix) {
+            let why = "identity_prefix has to be a URL that goes on behind the host";
+            return Err(ProviderError::settings(why));
+        }
+        Ok(Self { endpoint, identity_prefix: identity_prefix.to_owned() })
     }
 
     /// Sends the person there, to come back with `state`.
@@ -188,8 +206,9 @@ fn is_prefix(text: &str) -> bool {
 }
 
 /// The request for address and names, in both ways that there are.
-fn what_is_asked() -> Vec<(String, String)> {
+fn what_is_asked(provider: &Provider) -> Vec<(String, String)> {
     let attributes = [EMAIL].into_iter().chain(NAME).chain(FIRST_NAME).chain(LAST_NAME);
+    let attributes = attributes.chain(extra_attributes(provider).map(|(_, uri)| uri));
     let aliased = attributes.enumerate().map(|(at, uri)| (format!("a{at}"), uri.to_owned()));
     let aliased: Vec<_> = aliased.collect();
     let required: Vec<_> = aliased.iter().map(|(alias, _)| alias.as_str()).collect();
@@ -220,7 +239,9 @@ mod tests {
         name = 'OpenID'
         protocol = 'openid2'
         needs = []
-        settings = { openid_url = {}, identity_prefix = {}, realm = {} }
+        openid_server = '{openid_url}'
+        extra_data = { select = '/extra_attributes' }
+        settings = { openid_url = {}, identity_prefix = {}, realm = {}, extra_attributes = { default = {} } }
         map = { uid = '/identity_url', email = '/email', first_name = '/first_name', last_name = '/last_name', name = '/name' }
     ";
     const VALID: (u16, &str) = (200, "ns:http://specs.openid.net/auth/2.0\nis_valid:true\n");
@@ -329,5 +350,17 @@ mod tests {
             );
             assert_eq!(identity.extra_data, json!({}));
         }
+    }
+
+    #[test]
+    fn further_attributes_are_kept_by_the_names_that_the_app_gives_them() {
+        let (world, _) = world(&[]);
+        let app =
+            APP.replace("settings = {", "settings = { extra_attributes = { a = 'urn:a', b = 'urn:b' },");
+        let provider = provider(&world, &app, CATALOGUE);
+        let ax = [("urn:a".to_owned(), "1".to_owned())].into();
+        let identity = identity_of(&provider, "https://op.example/id/kim", &BTreeMap::new(), &ax).unwrap();
+        assert_eq!(identity.extra_data, json!({"a": "1", "b": null}));
+        assert!(what_is_asked(&provider).contains(&("openid.ax.type.a8".to_owned(), "urn:b".to_owned())));
     }
 }

@@ -9,7 +9,6 @@ use crate::openid2::Server;
 use crate::provider::Provider;
 use crate::world::World;
 
-const ENDPOINT: &str = "https://steamcommunity.com/openid/login";
 const IDENTITY_PREFIX: &str = "https://steamcommunity.com/openid/id/";
 
 /// Sends the person to Steam.
@@ -21,7 +20,7 @@ pub(crate) async fn begin(
     provider: &Provider,
     start: Start<'_>,
 ) -> Result<Departure, ProviderError> {
-    server(provider).depart(world, provider, start, &[])
+    Server::of(world, provider, IDENTITY_PREFIX)?.depart(world, provider, start, &[])
 }
 
 /// Who it is, by an assertion that Steam confirms.
@@ -34,7 +33,8 @@ pub(crate) async fn complete(
     memory: &Memory,
     callback: &Callback,
 ) -> Result<Arrival, ProviderError> {
-    let assertion = server(provider).verify(world, provider, memory, callback).await?;
+    let server = Server::of(world, provider, IDENTITY_PREFIX)?;
+    let assertion = server.verify(world, provider, memory, callback).await?;
     let identity = identity_of(world, provider, &assertion.identity_url).await?;
     Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
 }
@@ -69,13 +69,6 @@ pub(crate) async fn identity_of(
     Ok(identity)
 }
 
-fn server(provider: &Provider) -> Server {
-    Server {
-        endpoint: provider.setting_text("openid_url").unwrap_or(ENDPOINT).to_owned(),
-        identity_prefix: IDENTITY_PREFIX.to_owned(),
-    }
-}
-
 fn steam_id(identity_url: &str) -> Option<&str> {
     let id = identity_url.strip_prefix(IDENTITY_PREFIX)?;
     let is_id = (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
@@ -102,6 +95,7 @@ mod tests {
         [steam]
         name = 'Steam'
         protocol = 'openid2'
+        openid_server = 'https://steamcommunity.com/openid/login'
         map = { uid = '/steamid', username = '/personaname', first_name = '/realname' }
         [[steam.profile]]
         url = 'https://api.steampowered.com/summaries/'
