@@ -105,7 +105,8 @@ mod tests {
     fn a_form_and_json_come_to_the_same() {
         let json = json!({"id": 5, "email": "five@dummy.example", "email_verified": true, "phone": null});
         let form = [("id", " 5 "), ("email", "five@dummy.example"), ("email_verified", "on")];
-        let form = |name: &str| form.iter().find(|(key, _)| *key == name).map(|(_, value)| Value::from(*value));
+        let form =
+            |name: &str| form.iter().find(|(key, _)| *key == name).map(|(_, value)| Value::from(*value));
         let expected = json!({
             "id": 5, "email": "five@dummy.example", "email_verified": true, "username": "", "first_name": "",
             "last_name": "", "phone": "", "phone_verified": false,
@@ -116,7 +117,15 @@ mod tests {
 
     #[test]
     fn without_a_whole_number_nobody_is_named() {
-        for id in [json!(null), json!(""), json!("x"), json!(true), json!(1.5), json!([5]), json!("99999999999999999999")] {
+        for id in [
+            json!(null),
+            json!(""),
+            json!("x"),
+            json!(true),
+            json!(1.5),
+            json!([5]),
+            json!("99999999999999999999"),
+        ] {
             let refused = cleaned(|name| (name == "id").then(|| id.clone()));
             assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id}");
         }
