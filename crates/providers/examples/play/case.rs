@@ -204,8 +204,15 @@ pub(crate) struct Account {
     pub(crate) provider: String,
     pub(crate) extra_data: Value,
     pub(crate) display: String,
+    #[serde(deserialize_with = "url")]
     pub(crate) avatar_url: Option<String>,
+    #[serde(deserialize_with = "url")]
     pub(crate) profile_url: Option<String>,
+}
+
+/// What is no text is no URL: some pictures of the reference are objects.
+fn url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().map(str::to_owned))
 }
 
 /// An empty text stands for nothing.

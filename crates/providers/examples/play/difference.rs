@@ -29,11 +29,6 @@ impl Difference {
     pub(crate) fn surplus(what: impl Into<String>, got: impl fmt::Display) -> Self {
         Self { what: what.into(), expected: None, got: Some(got.to_string()) }
     }
-
-    /// What differs, in a few words.
-    pub(crate) fn what(&self) -> &str {
-        &self.what
-    }
 }
 
 impl fmt::Display for Difference {

@@ -72,6 +72,5 @@ fn encoded(text: &str) -> String {
 fn decoded(text: &str) -> Option<String> {
     // As of a form, but `+` is itself.
     let text = text.replace('+', "%2B");
-    let (decoded, _) = form_urlencoded::parse(format!("{text}=").as_bytes()).next()?;
-    Some(decoded.into_owned())
+    form_urlencoded::parse(text.as_bytes()).next().map(|(decoded, _)| decoded.into_owned())
 }

@@ -16,7 +16,6 @@ use crate::case::{Authorize, Case, Flow};
 use crate::difference::{self, Difference};
 use crate::expectation::{Expectation, Shown};
 use crate::keys::Keys;
-use crate::placeholder::Known;
 use crate::rule::{self, Rule, Used};
 use crate::script::Script;
 
@@ -63,11 +62,11 @@ async fn played(
 ) -> Result<Vec<Difference>, String> {
     let (expectation, departure) = Expectation::of(provider, case, others)?;
     if let Some(rule) = departure {
-        used.note(rule);
+        used.insert(rule);
     }
     let (app, issuer_named) = app::of(provider, case)?;
     if issuer_named {
-        used.note(Rule::Issuer);
+        used.insert(Rule::Issuer);
     }
     let script = Arc::new(Script::new(case.clone(), keys.clone(), STATE, NOW));
     let world = World {
@@ -99,7 +98,7 @@ async fn played(
         (arrival, shown)
     });
     let review = script.review(expectation.wants_error());
-    used.add(&review.used);
+    used.extend(&review.used);
     let known = script.known();
     differences.extend(expectation.check(&came, &review, &known));
     // What went over the wire comes first, as the rest follows from it.
@@ -150,7 +149,7 @@ impl Run<'_> {
             .collect();
         let named = params.iter().any(|(name, _)| name == "oauth_token");
         if let (Some(token), false) = (&departure.known_by, named) {
-            self.used.note(Rule::CallbackNames);
+            self.used.insert(Rule::CallbackNames);
             params.push(("oauth_token".to_owned(), token.clone()));
         }
         Ok(self.providers.complete(self.provider, &departure.memory, &Callback { params }).await)
@@ -181,7 +180,7 @@ impl Run<'_> {
         self.differences.extend(difference::pairs("the redirect's", &expected, &got, &known, |name, value| {
             let rule = rule::authorize_parameter(kind, name, value);
             if let Some(rule) = rule {
-                used.note(rule);
+                used.insert(rule);
             }
             rule.is_some()
         }));

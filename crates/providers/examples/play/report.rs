@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::case::Case;
 use crate::play::Verdict;
-use crate::rule::Used;
+use crate::rule::{Rule, Used};
 
 /// What was played so far.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Report {
     providers: Vec<Line>,
     failures: Vec<String>,
     left_out: BTreeMap<&'static str, usize>,
-    used: Used,
+    used: BTreeMap<Rule, usize>,
     advised: usize,
 }
 
@@ -48,7 +48,9 @@ impl Report {
         match verdict {
             Verdict::Passed => {
                 line.passed += 1;
-                self.used.add(used);
+                for rule in used {
+                    *self.used.entry(*rule).or_default() += 1;
+                }
                 self.advised += usize::from(case.advice.is_some());
             }
             Verdict::LeftOut(why) => {
@@ -102,7 +104,7 @@ impl Report {
         if self.advised > 0 {
             writeln!(out, "  {:>4} judged by their advice, as the reference's outcome is none to follow", self.advised)?;
         }
-        for (rule, count) in &self.used.0 {
+        for (rule, count) in &self.used {
             writeln!(out, "  {count:>4} on purpose: {}", rule.text())?;
         }
         Ok(failed == 0 && cases > 0)

@@ -84,7 +84,7 @@ impl Checked {
         self.differences.extend(difference::pairs(what, expected, got, known, |name, value| {
             let allowed = name == "code_verifier" && known.verifies(value);
             if allowed {
-                used.note(Rule::Pkce);
+                used.insert(Rule::Pkce);
             }
             allowed
         }));
@@ -101,7 +101,7 @@ impl Checked {
         {
             self.verified = true;
             if expected.get("code_verifier").is_none() {
-                self.used.note(Rule::Pkce);
+                self.used.insert(Rule::Pkce);
                 object.remove("code_verifier");
             }
         }
@@ -123,7 +123,7 @@ impl Checked {
             && expected.starts_with("django-allauth")
             && got.starts_with("vestibule");
         if own_name {
-            self.used.note(Rule::OwnName);
+            self.used.insert(Rule::OwnName);
         } else {
             self.differences.push(Difference::new(what, expected, got));
         }

@@ -1,6 +1,6 @@
 //! Where we depart from the recorded logins on purpose. Each has a name and is counted; nothing else may differ.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::case::{Case, Listed, Response};
 
@@ -35,21 +35,8 @@ impl Rule {
     }
 }
 
-/// How often each was used.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Used(pub(crate) BTreeMap<Rule, usize>);
-
-impl Used {
-    pub(crate) fn note(&mut self, rule: Rule) {
-        self.0.insert(rule, 1);
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (rule, count) in &other.0 {
-            *self.0.entry(*rule).or_default() += count;
-        }
-    }
-}
+/// Those by which a case was judged.
+pub(crate) type Used = BTreeSet<Rule>;
 
 /// Parameters that the reference's own login page adds to the redirect, as the providers document them: provider, name.
 const CLASSIC: [(&str, &str); 7] = [

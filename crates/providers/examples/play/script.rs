@@ -102,7 +102,7 @@ impl Script {
             }
             let again = |&other: &usize| listed.get(other).is_some_and(|other| other.url == request.url);
             if is_fetch(request) && progress.sent.iter().any(again) {
-                progress.used.note(Rule::Discovery);
+                progress.used.insert(Rule::Discovery);
                 continue;
             }
             let what = format!("request {} is not sent", at + 1);
@@ -130,7 +130,7 @@ impl Script {
             request::check(at + 1, listed, played, &known, &progress.token_secret)
         };
         progress.differences.extend(checked.differences);
-        progress.used.add(&checked.used);
+        progress.used.extend(&checked.used);
         progress.verified |= checked.verified;
         progress.sent.insert(at);
         if !is_fetch(listed) {
@@ -181,7 +181,7 @@ impl Script {
         };
         let path = played.url.path();
         if played.method == "GET" && is_description(path) {
-            progress.used.note(Rule::Discovery);
+            progress.used.insert(Rule::Discovery);
             let issuer = played.url.as_str().replace(DESCRIPTION, "");
             return Ok(json(&json!({
                 "issuer": issuer,
@@ -191,7 +191,7 @@ impl Script {
             })));
         }
         if played.method == "GET" && is_key_set(path) {
-            progress.used.note(Rule::Signature);
+            progress.used.insert(Rule::Signature);
             return Ok(json(self.keys.served_at(path)));
         }
         let request = format!("{} {}", played.method, played.url);
