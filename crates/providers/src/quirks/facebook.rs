@@ -13,6 +13,7 @@ use crate::error::ProviderError;
 use crate::login::Tokens;
 use crate::provider::Provider;
 use crate::request::{Body, Method, Request};
+use crate::template::text;
 use crate::world::World;
 
 /// Claims of Limited Login, and what the profile calls the same.
@@ -101,14 +102,15 @@ async fn ask(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<Value, ProviderError> {
-    let base = provider.setting_text("graph_api_url").unwrap_or_default();
+    let values = provider.values(world);
+    let base = values.name("graph").as_deref().and_then(text).unwrap_or_default();
     let url = Url::parse(&format!("{}{path}", base.trim_end_matches('/')))
         .map_err(|_| ProviderError::settings("settings.graph_api_url is no URL"))?;
     let mut request = Request { method: Method::Get, url, headers: Vec::new(), body: Body::None };
     request.query(query.iter().copied());
     let endpoint = provider.endpoint(world, request.url.as_str())?;
-    let text = request.send(&endpoint).await?.success()?;
-    serde_json::from_str(&text).map_err(|_| ProviderError::answer("no JSON"))
+    let answer = request.send(&endpoint).await?.success()?;
+    serde_json::from_str(&answer).map_err(|_| ProviderError::answer("no JSON"))
 }
 
 /// Whether `debug_token` says that a token is valid, and ours.

@@ -14,6 +14,7 @@ mod frontier;
 mod linkedin;
 mod md5_signature;
 mod mediawiki;
+mod patreon;
 mod shopify;
 mod snapchat;
 mod tiktok;
@@ -161,6 +162,7 @@ static ALL: &[(&str, &dyn Quirk)] = &[
     ("mailru", &md5_signature::MailRu),
     ("mediawiki", &mediawiki::MediaWiki),
     ("odnoklassniki", &md5_signature::Odnoklassniki),
+    ("patreon", &patreon::Patreon),
     ("shopify", &shopify::Shopify),
     ("snapchat", &snapchat::Snapchat),
     ("tiktok", &tiktok::TikTok),

@@ -19,13 +19,9 @@ const PERSON: &str = "person";
 pub(super) struct Shopify;
 
 impl Quirk for Shopify {
-    fn begin(
-        &self,
-        _provider: &Provider,
-        start: Start<'_>,
-        memory: &mut Memory,
-    ) -> Result<(), ProviderError> {
+    fn begin(&self, provider: &Provider, start: Start<'_>, memory: &mut Memory) -> Result<(), ProviderError> {
         let named = start.query.iter().find(|(name, _)| name == SHOP).map(|(_, value)| value.as_str());
+        let named = named.or_else(|| provider.setting_text(SHOP));
         let shop = named.and_then(shop).ok_or_else(|| {
             ProviderError::brought("shop: the query must name one, such as example.myshopify.com")
         })?;
