@@ -21,6 +21,9 @@ pub(crate) struct Entry {
     pub(crate) slug: Option<String>,
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// The last part of its callback URL.
+    #[serde(default = "callback")]
+    pub(crate) callback: String,
     /// The file in `quirks/` that says the rest.
     #[serde(default)]
     pub(crate) quirk: Option<String>,
@@ -124,7 +127,7 @@ impl Entry {
         for call in self.request_token.iter().chain(&self.before_token) {
             all.push(&call.url);
             all.extend(call.query.values().flat_map(Parameter::templates));
-            all.extend(call.headers.values().chain(call.form.values()).chain(call.json.values()));
+            all.extend(call.headers.values().chain(call.form.values()));
         }
         if let Some(token) = &self.token {
             all.push(&token.url);
@@ -264,7 +267,7 @@ pub(crate) enum RedirectUri {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Call {
-    #[serde(default)]
+    #[serde(default = "post")]
     pub(crate) method: Verb,
     pub(crate) url: Template,
     #[serde(default)]
@@ -274,9 +277,6 @@ pub(crate) struct Call {
     /// The body, as a form.
     #[serde(default)]
     pub(crate) form: BTreeMap<String, Template>,
-    /// The body, as JSON.
-    #[serde(default)]
-    pub(crate) json: BTreeMap<String, Template>,
 }
 
 /// The request that turns what the callback brought into tokens.
@@ -572,6 +572,10 @@ pub(crate) enum KeyFormat {
     Jwks,
     /// An object of key ids and PEM certificates.
     Pem,
+}
+
+fn callback() -> String {
+    "login/callback".to_owned()
 }
 
 fn client_id() -> Vec<Credential> {
