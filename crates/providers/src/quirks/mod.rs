@@ -1,10 +1,5 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
-pub(crate) mod draugiem;
-pub(crate) mod dummy;
-pub(crate) mod pocket;
-pub(crate) mod steam;
-pub(crate) mod telegram;
 mod apple;
 mod battlenet;
 mod dataporten;
@@ -177,4 +172,9 @@ static ALL: &[(&str, &dyn Quirk)] = &[
 /// The quirk of that name.
 pub(crate) fn named(name: &str) -> Option<&'static dyn Quirk> {
     ALL.iter().find(|(known, _)| *known == name).map(|(_, quirk)| *quirk)
+}
+
+/// Whether entries may name it: a quirk, or a file that speaks to its provider in a way of its own.
+pub(crate) fn is_known(name: &str) -> bool {
+    named(name).is_some() || ["draugiem", "dummy", "pocket", "steam", "telegram"].contains(&name)
 }
