@@ -8,7 +8,7 @@ mod message;
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::error::ProviderError;
@@ -39,8 +39,8 @@ pub(crate) async fn begin(
     provider: &Provider,
     start: Start<'_>,
 ) -> Result<Departure, ProviderError> {
-    let asked = world.query_email.then(what_is_asked).unwrap_or_default();
-    Server::of(provider)?.depart(world, provider, start, &asked)
+    let asked = if world.query_email { what_is_asked(provider) } else { Vec::new() };
+    server(world, provider)?.depart(world, provider, start, &asked)
 }
 
 /// Who it is, by an assertion.
@@ -53,7 +53,7 @@ pub(crate) async fn complete(
     memory: &Memory,
     callback: &Callback,
 ) -> Result<Arrival, ProviderError> {
-    let assertion = Server::of(provider)?.verify(world, provider, memory, callback).await?;
+    let assertion = server(world, provider)?.verify(world, provider, memory, callback).await?;
     let identity = identity_of(provider, &assertion.identity_url, &assertion.sreg, &assertion.ax)?;
     Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
 }
@@ -70,21 +70,29 @@ pub(crate) fn identity_of(
     ax: &BTreeMap<String, String>,
 ) -> Result<Identity, ProviderError> {
     let of_ax = |uris: &[&str]| uris.iter().find_map(|uri| ax.get(*uri).filter(|value| !value.is_empty()));
+    let extra: BTreeMap<_, _> = extra_attributes(provider).map(|(name, uri)| (name, ax.get(uri))).collect();
     let data = |email: Option<&String>| {
         json!({
             "identity_url": identity_url,
             "email": email,
             "first_name": of_ax(&FIRST_NAME),
             "last_name": of_ax(&LAST_NAME),
+            "extra_attributes": extra,
             "name": sreg.get("fullname").filter(|name| !name.is_empty()).or_else(|| of_ax(&NAME)),
         })
     };
-    let mut identity = provider.identity(&data(sreg.get("email")))?;
-    if identity.email.is_none() {
-        identity = provider.identity(&data(ax.get(EMAIL)))?;
-    }
-    identity.extra_data = json!({});
-    Ok(identity)
+    let identity = provider.identity(&data(sreg.get("email")))?;
+    if identity.email.is_some() { Ok(identity) } else { provider.identity(&data(ax.get(EMAIL))) }
+}
+
+fn server(world: &World, provider: &Provider) -> Result<Server, ProviderError> {
+    Server::of(world, provider, provider.setting_text("identity_prefix").unwrap_or_default())
+}
+
+/// What the app wants to know besides: names for the extra data, and the attributes' URIs.
+fn extra_attributes(provider: &Provider) -> impl Iterator<Item = (&str, &str)> {
+    let wanted = provider.setting("extra_attributes").and_then(Value::as_object).into_iter().flatten();
+    wanted.filter_map(|(name, uri)| Some((name.as_str(), uri.as_str()?)))
 }
 
 /// A server of OpenID 2.0.
@@ -104,13 +112,23 @@ pub(crate) struct Assertion {
 }
 
 impl Server {
-    fn of(provider: &Provider) -> Result<Self, ProviderError> {
-        let text = |name| provider.setting_text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-        let endpoint = text("openid_url").ok_or(ProviderError::settings("openid_url is missing"))?;
-        let identity_prefix = text("identity_prefix").filter(|prefix| is_prefix(prefix));
-        let identity_prefix = identity_prefix
-            .ok_or(ProviderError::settings("identity_prefix has to be a URL that goes on behind the host"))?;
-        Ok(Self { endpoint, identity_prefix })
+    /// The catalogue's server, which names people by URLs that begin with `identity_prefix`.
+    ///
+    /// # Errors
+    /// [`ProviderError::Settings`] if one of the two is missing, or URLs of others could begin so.
+    pub(crate) fn of(
+        world: &World,
+        provider: &Provider,
+        identity_prefix: &str,
+    ) -> Result<Self, ProviderError> {
+        let endpoint = provider.entry().openid_server.as_ref();
+        let endpoint = endpoint.and_then(|server| server.text(&provider.values(world)));
+        let endpoint = endpoint.ok_or(ProviderError::settings("openid_url is missing"))?;
+        if !is_prefix(identity_prefix) {
+            let why = "identity_prefix has to be a URL that goes on behind the host";
+            return Err(ProviderError::settings(why));
+        }
+        Ok(Self { endpoint, identity_prefix: identity_prefix.to_owned() })
     }
 
     /// Sends the person there, to come back with `state`.
@@ -188,8 +206,9 @@ fn is_prefix(text: &str) -> bool {
 }
 
 /// The request for address and names, in both ways that there are.
-fn what_is_asked() -> Vec<(String, String)> {
+fn what_is_asked(provider: &Provider) -> Vec<(String, String)> {
     let attributes = [EMAIL].into_iter().chain(NAME).chain(FIRST_NAME).chain(LAST_NAME);
+    let attributes = attributes.chain(extra_attributes(provider).map(|(_, uri)| uri));
     let aliased = attributes.enumerate().map(|(at, uri)| (format!("a{at}"), uri.to_owned()));
     let aliased: Vec<_> = aliased.collect();
     let required: Vec<_> = aliased.iter().map(|(alias, _)| alias.as_str()).collect();
@@ -202,4 +221,146 @@ fn what_is_asked() -> Vec<(String, String)> {
     ];
     asked.extend(aliased.into_iter().map(|(alias, uri)| (format!("openid.ax.type.{alias}"), uri)));
     asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message::tests::{ENDPOINT, RETURN_TO, assertion};
+    use super::*;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "
+        provider = 'openid'
+        client_id = ''
+        settings = { openid_url = 'https://op.example/server', identity_prefix = 'https://op.example/id/' }
+    ";
+    const CATALOGUE: &str = "
+        [openid]
+        name = 'OpenID'
+        protocol = 'openid2'
+        needs = []
+        openid_server = '{openid_url}'
+        extra_data = { select = '/extra_attributes' }
+        settings = { openid_url = {}, identity_prefix = {}, realm = {}, extra_attributes = { default = {} } }
+        map = { uid = '/identity_url', email = '/email', first_name = '/first_name', last_name = '/last_name', name = '/name' }
+    ";
+    const VALID: (u16, &str) = (200, "ns:http://specs.openid.net/auth/2.0\nis_valid:true\n");
+    const START: Start<'static> = Start { state: "s1", query: &[] };
+
+    fn memory() -> Memory {
+        Memory([(super::RETURN_TO.to_owned(), RETURN_TO.to_owned())].into())
+    }
+
+    #[tokio::test]
+    async fn people_are_sent_with_our_state_and_asked_for_address_and_names() {
+        let (world, _) = world(&[]);
+        let departure = begin(&world, &provider(&world, APP, CATALOGUE), START).await.unwrap();
+        assert_eq!(departure.memory.0.get(super::RETURN_TO).map(String::as_str), Some(RETURN_TO));
+        let url = Url::parse(&departure.url).unwrap();
+        let params: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+        assert!(departure.url.starts_with(&format!("{ENDPOINT}?")));
+        for (name, value) in [
+            ("openid.mode", "checkid_setup"),
+            ("openid.return_to", RETURN_TO),
+            ("openid.realm", "https://site.example/"),
+            ("openid.claimed_id", IDENTIFIER_SELECT),
+            ("openid.sreg.required", "email,fullname"),
+            ("openid.ax.type.a0", EMAIL),
+        ] {
+            assert_eq!(params.get(name).map(String::as_str), Some(value), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o3_an_assertion_counts_once_its_server_has_confirmed_it() {
+        let (world, stage) = world(&[VALID]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let callback = Callback { params: assertion() };
+        let arrival = complete(&world, &provider, &memory(), &callback).await.unwrap();
+        let identity = arrival.identity;
+        assert_eq!(identity.uid, "https://op.example/id/kim");
+        assert_eq!(
+            (identity.first_name.as_deref(), identity.last_name.as_deref()),
+            (Some("Kim"), Some("Ito"))
+        );
+        assert_eq!(identity.email, None, "it is not signed");
+        assert_eq!(arrival.replay.unwrap().key, format!("{ENDPOINT} 2026-01-02T03:04:05Zu1"));
+        let asked = stage.asked();
+        assert_eq!((asked[0].method.as_str(), asked[0].url.as_str()), ("POST", ENDPOINT));
+        assert!(asked[0].body.contains("openid.mode=check_authentication"));
+        assert!(asked[0].body.contains("openid.sig=c2ln"));
+    }
+
+    #[tokio::test]
+    async fn o3_what_its_server_does_not_confirm_proves_nothing() {
+        for answer in [(200, "is_valid:false\n"), (200, ""), (500, VALID.1), (302, VALID.1)] {
+            let (world, _) = world(&[answer]);
+            let provider = provider(&world, APP, CATALOGUE);
+            let refused = complete(&world, &provider, &memory(), &Callback { params: assertion() }).await;
+            assert!(refused.is_err(), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o4_a_server_speaks_for_its_own_identifiers_alone() {
+        for id in [
+            "https://op.example/id/",
+            "https://op.example/kim",
+            "https://other.example/id/kim",
+            "http://op.example/id/kim",
+        ] {
+            let (world, stage) = world(&[VALID]);
+            let provider = provider(&world, APP, CATALOGUE);
+            let mut params = assertion();
+            params
+                .iter_mut()
+                .filter(|(name, _)| name == "openid.claimed_id")
+                .for_each(|(_, value)| *value = id.to_owned());
+            let refused = complete(&world, &provider, &memory(), &Callback { params }).await;
+            assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id}");
+            assert!(stage.asked().is_empty());
+        }
+        for prefix in ["https://op.example", "op.example/id/", "", "javascript://op.example/"] {
+            let (world, _) = world(&[]);
+            let app = APP.replace("https://op.example/id/", prefix);
+            let begun = begin(&world, &provider(&world, &app, CATALOGUE), START).await;
+            assert!(matches!(begun, Err(ProviderError::Settings(_))), "{prefix}");
+        }
+    }
+
+    /// The cases of the reference's fixtures.
+    #[test]
+    fn both_extensions_are_mapped() {
+        let (world, _) = world(&[]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let sreg = map(&[("email", "kim@mail.example"), ("fullname", "Kim Ito")]);
+        let ax = map(&[(EMAIL, "kim@mail.example"), (FIRST_NAME[0], "Kim"), (LAST_NAME[1], "Ito")]);
+        let broken = map(&[("email", "nonsense")]);
+        for (sreg, ax) in [(sreg, BTreeMap::new()), (BTreeMap::new(), ax.clone()), (broken, ax)] {
+            let identity = identity_of(&provider, "https://kim.op.example/", &sreg, &ax).unwrap();
+            assert_eq!(identity.uid, "https://kim.op.example/");
+            assert_eq!(identity.email.as_deref(), Some("kim@mail.example"));
+            assert!(!identity.emails[0].verified);
+            assert_eq!(
+                (identity.first_name.as_deref(), identity.last_name.as_deref()),
+                (Some("Kim"), Some("Ito"))
+            );
+            assert_eq!(identity.extra_data, json!({}));
+        }
+    }
+
+    #[test]
+    fn further_attributes_are_kept_by_the_names_that_the_app_gives_them() {
+        let (world, _) = world(&[]);
+        let app =
+            APP.replace("settings = {", "settings = { extra_attributes = { a = 'urn:a', b = 'urn:b' },");
+        let provider = provider(&world, &app, CATALOGUE);
+        let ax = [("urn:a".to_owned(), "1".to_owned())].into();
+        let identity = identity_of(&provider, "https://op.example/id/kim", &BTreeMap::new(), &ax).unwrap();
+        assert_eq!(identity.extra_data, json!({"a": "1", "b": null}));
+        assert!(what_is_asked(&provider).contains(&("openid.ax.type.a8".to_owned(), "urn:b".to_owned())));
+    }
 }

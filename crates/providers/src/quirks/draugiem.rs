@@ -74,6 +74,59 @@ fn hash(secret: &str, redirect: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "provider = 'draugiem'\nclient_id = 'c'\nsecret = 'hush'";
+    const CATALOGUE: &str = "
+        [draugiem]
+        name = 'Draugiem'
+        protocol = 'own'
+        authorize = { url = 'https://friends.example/authorize' }
+        map = { uid = '/uid' }
+        [[draugiem.profile]]
+        url = 'https://friends.example/json'
+    ";
+
+    fn callback(params: &[(&str, &str)]) -> Callback {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Callback { params: params.collect() }
+    }
+
+    #[tokio::test]
+    async fn a_login_from_beginning_to_end() {
+        let (world, stage) = world(&[(200, r#"{"apikey": "k1", "uid": "42"}"#)]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let start = Start { state: "s1", query: &[] };
+        let departure = begin(&world, &provider, start).await.unwrap();
+        let back = start.return_to(&provider.redirect_uri(&world));
+        let expected =
+            format!("https://friends.example/authorize?app=c&hash={}&redirect=", hash("hush", &back));
+        assert!(departure.url.starts_with(&expected) && departure.url.ends_with("%3Fstate%3Ds1"));
+
+        let back = callback(&[("state", "s1"), ("dr_auth_status", "ok"), ("dr_auth_code", "7")]);
+        let arrival = complete(&world, &provider, &departure.memory, &back).await.unwrap();
+        assert_eq!(arrival.identity.uid, "42");
+        let url = stage.asked()[0].url.to_string();
+        assert_eq!(url, "https://friends.example/json?action=authorize&app=hush&code=7");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_yes_logs_nobody_in() {
+        let yes = [("dr_auth_status", "ok"), ("dr_auth_code", "7")];
+        for (params, answer) in [
+            (&[("dr_auth_status", "failed"), yes[1]][..], None),
+            (&yes[1..], None),
+            (&yes[..1], None),
+            (&yes, Some((200, r#"{"error": 1, "apikey": "k1", "uid": "42"}"#))),
+            (&yes, Some((200, r#"{"uid": "42"}"#))),
+            (&yes, Some((500, r#"{"apikey": "k1", "uid": "42"}"#))),
+        ] {
+            let (world, _) = world(answer.as_slice());
+            let provider = provider(&world, APP, CATALOGUE);
+            let refused = complete(&world, &provider, &Memory::default(), &callback(params)).await;
+            assert!(refused.is_err(), "{params:?} {answer:?}");
+        }
+    }
 
     /// From the reference's fixtures.
     #[test]

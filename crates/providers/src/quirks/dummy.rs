@@ -1,8 +1,8 @@
 //! A provider for trying things out: it believes whatever the person writes into a form of our own, so everybody can be
 //! everybody. Never for a server that real people use.
 //!
-//! [`begin`] departs to `accounts/dummy/authenticate/` of our own site, with `state`. That page shows a form with the fields
-//! of [`cleaned`], which it posts to its own URL, that is with `state`; or `action=cancel`. What was posted is the callback.
+//! [`begin`] departs to the callback itself, with `state`. Got, it is a page with a form of the fields of [`cleaned`], which
+//! posts them, or `action=cancel`, to its own URL. What was posted is what the provider says.
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -12,23 +12,17 @@ use crate::login::{Arrival, Callback, Departure, Memory, Presented, Start};
 use crate::provider::Provider;
 use crate::world::World;
 
-/// The page with the form, below the site's root.
-const PAGE: &str = "/accounts/dummy/authenticate/";
-
 /// Sends the person to our own form.
 ///
 /// # Errors
 /// None.
 pub(crate) async fn begin(
     world: &World,
-    _provider: &Provider,
+    provider: &Provider,
     start: Start<'_>,
 ) -> Result<Departure, ProviderError> {
-    Ok(Departure {
-        url: start.return_to(&format!("{}{PAGE}", world.site.as_str().trim_end_matches('/'))),
-        memory: Memory::default(),
-        known_by: None,
-    })
+    let url = start.return_to(&provider.redirect_uri(world));
+    Ok(Departure { url, memory: Memory::default(), known_by: None })
 }
 
 /// Believes what was written into the form.
@@ -100,12 +94,50 @@ fn cleaned(field: impl Fn(&str) -> Option<Value>) -> Result<Value, ProviderError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::{provider, world};
+
+    #[tokio::test]
+    async fn the_form_is_what_the_provider_says() {
+        let (mut world, _) = world(&[]);
+        world.site = "http://localhost:8000".parse().unwrap();
+        let catalogue = "
+            [dummy]
+            name = 'Dummy'
+            protocol = 'own'
+            needs = []
+            map = { uid = '/id', email = '/email' }
+        ";
+        let provider = provider(&world, "provider = 'dummy'\nclient_id = ''", catalogue);
+        let start = Start { state: "s1", query: &[] };
+        let departure = begin(&world, &provider, start).await.unwrap();
+        assert_eq!(departure.url, format!("{}?state=s1", provider.redirect_uri(&world)));
+
+        let complete = async |params: &[(&str, &str)]| {
+            let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let callback = Callback { params: params.collect() };
+            complete(&world, &provider, &departure.memory, &callback).await
+        };
+        let arrival = complete(&[("id", "5"), ("email", "five@dummy.example")]).await.unwrap();
+        assert_eq!(arrival.identity.uid, "5");
+        let cancelled = complete(&[("id", "5"), ("action", "cancel")]).await;
+        assert!(matches!(cancelled, Err(ProviderError::Cancelled)));
+        let refused = complete(&[("id", "5"), ("email", "nonsense")]).await;
+        assert!(matches!(refused, Err(ProviderError::Brought(_))));
+        for id_token in ["", "{}", "[5]", "5", "{\"email\": \"five@dummy.example\"}"] {
+            let presented = Presented { id_token: Some(id_token.into()), access_token: None };
+            let refused = verify_token(&world, &provider, &presented).await;
+            assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id_token}");
+        }
+        let presented = Presented { id_token: Some("{\"id\": 5}".into()), access_token: None };
+        assert_eq!(verify_token(&world, &provider, &presented).await.unwrap().identity.uid, "5");
+    }
 
     #[test]
     fn a_form_and_json_come_to_the_same() {
         let json = json!({"id": 5, "email": "five@dummy.example", "email_verified": true, "phone": null});
         let form = [("id", " 5 "), ("email", "five@dummy.example"), ("email_verified", "on")];
-        let form = |name: &str| form.iter().find(|(key, _)| *key == name).map(|(_, value)| Value::from(*value));
+        let form =
+            |name: &str| form.iter().find(|(key, _)| *key == name).map(|(_, value)| Value::from(*value));
         let expected = json!({
             "id": 5, "email": "five@dummy.example", "email_verified": true, "username": "", "first_name": "",
             "last_name": "", "phone": "", "phone_verified": false,
@@ -116,7 +148,15 @@ mod tests {
 
     #[test]
     fn without_a_whole_number_nobody_is_named() {
-        for id in [json!(null), json!(""), json!("x"), json!(true), json!(1.5), json!([5]), json!("99999999999999999999")] {
+        for id in [
+            json!(null),
+            json!(""),
+            json!("x"),
+            json!(true),
+            json!(1.5),
+            json!([5]),
+            json!("99999999999999999999"),
+        ] {
             let refused = cleaned(|name| (name == "id").then(|| id.clone()));
             assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id}");
         }

@@ -63,11 +63,7 @@ pub(crate) async fn complete(
     let data = json!({ "oauth_token": code, "oauth_token_secret": token, "username": username });
     Ok(Arrival {
         identity: provider.identity(&data)?,
-        tokens: Some(Tokens {
-            access: code.as_str().into(),
-            refresh: Some(token.into()),
-            expires_at: None,
-        }),
+        tokens: Some(Tokens { access: code.as_str().into(), refresh: Some(token.into()), expires_at: None }),
         replay: None,
     })
 }
@@ -82,4 +78,61 @@ async fn call(world: &World, provider: &Provider, url: Url, body: Value) -> Resu
     };
     let answer = request.send(&endpoint).await?.success()?;
     serde_json::from_str(&answer).map_err(|_| ProviderError::answer("the answer is no JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "provider = 'pocket'\nclient_id = 'c'\nsecret = 'hush'";
+    const CATALOGUE: &str = "
+        [pocket]
+        name = 'Pocket'
+        protocol = 'oauth1'
+        authorize = { url = 'https://pocket.example/allow' }
+        request_token = { url = 'https://pocket.example/request' }
+        token = { url = 'https://pocket.example/token' }
+        map = { uid = '/username' }
+    ";
+
+    #[tokio::test]
+    async fn a_login_from_beginning_to_end() {
+        let (world, stage) = world(&[
+            (200, r#"{"code": "c1"}"#),
+            (200, " {\"access_token\": \"a1\", \"username\": \"kim@mail.example\"} "),
+        ]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let start = Start { state: "s1", query: &[] };
+        let departure = begin(&world, &provider, start).await.unwrap();
+        let back = "https%3A%2F%2Fsite.example%2Faccounts%2Fpocket%2Flogin%2Fcallback%2F%3Fstate%3Ds1";
+        let expected = format!("https://pocket.example/allow?request_token=c1&redirect_uri={back}");
+        assert_eq!(departure.url, expected);
+
+        let arrival = complete(&world, &provider, &departure.memory, &Callback::default()).await.unwrap();
+        assert_eq!(arrival.identity.uid, "kim@mail.example");
+        let asked = stage.asked();
+        let asked: Vec<_> = asked.iter().map(|asked| (asked.url.as_str(), asked.body.as_str())).collect();
+        let back = "https://site.example/accounts/pocket/login/callback/?state=s1";
+        let first = format!(r#"{{"consumer_key":"c","redirect_uri":"{back}"}}"#);
+        assert_eq!(
+            asked,
+            [
+                ("https://pocket.example/request", first.as_str()),
+                ("https://pocket.example/token", r#"{"code":"c1","consumer_key":"c"}"#),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_name_nobody_is_logged_in() {
+        for answer in
+            [(200, r#"{"access_token": "a1"}"#), (200, "{}"), (403, r#"{"access_token":"a","username":"k"}"#)]
+        {
+            let (world, _) = world(&[answer]);
+            let memory = Memory([(CODE.to_owned(), "c1".to_owned())].into());
+            let provider = provider(&world, APP, CATALOGUE);
+            assert!(complete(&world, &provider, &memory, &Callback::default()).await.is_err(), "{answer:?}");
+        }
+    }
 }

@@ -9,7 +9,6 @@ use crate::openid2::Server;
 use crate::provider::Provider;
 use crate::world::World;
 
-const ENDPOINT: &str = "https://steamcommunity.com/openid/login";
 const IDENTITY_PREFIX: &str = "https://steamcommunity.com/openid/id/";
 
 /// Sends the person to Steam.
@@ -21,7 +20,7 @@ pub(crate) async fn begin(
     provider: &Provider,
     start: Start<'_>,
 ) -> Result<Departure, ProviderError> {
-    server(provider).depart(world, provider, start, &[])
+    Server::of(world, provider, IDENTITY_PREFIX)?.depart(world, provider, start, &[])
 }
 
 /// Who it is, by an assertion that Steam confirms.
@@ -34,7 +33,8 @@ pub(crate) async fn complete(
     memory: &Memory,
     callback: &Callback,
 ) -> Result<Arrival, ProviderError> {
-    let assertion = server(provider).verify(world, provider, memory, callback).await?;
+    let server = Server::of(world, provider, IDENTITY_PREFIX)?;
+    let assertion = server.verify(world, provider, memory, callback).await?;
     let identity = identity_of(world, provider, &assertion.identity_url).await?;
     Ok(Arrival { identity, tokens: None, replay: Some(assertion.replay) })
 }
@@ -48,7 +48,8 @@ pub(crate) async fn identity_of(
     provider: &Provider,
     identity_url: &str,
 ) -> Result<Identity, ProviderError> {
-    let steam_id = steam_id(identity_url).ok_or(ProviderError::answer("the identifier is none of Steam's"))?;
+    let steam_id =
+        steam_id(identity_url).ok_or(ProviderError::answer("the identifier is none of Steam's"))?;
     let call = provider.entry().profile.first();
     let call = call.ok_or(ProviderError::settings("the catalogue's entry has no profile"))?;
     let mut url = call.url.url(&provider.values(world))?;
@@ -66,13 +67,6 @@ pub(crate) async fn identity_of(
     (identity.first_name, identity.last_name) =
         names(player.get("realname").and_then(Value::as_str).unwrap_or_default());
     Ok(identity)
-}
-
-fn server(provider: &Provider) -> Server {
-    Server {
-        endpoint: provider.setting_text("openid_url").unwrap_or(ENDPOINT).to_owned(),
-        identity_prefix: IDENTITY_PREFIX.to_owned(),
-    }
 }
 
 fn steam_id(identity_url: &str) -> Option<&str> {
@@ -94,10 +88,70 @@ fn names(real_name: &str) -> (Option<String>, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "provider = 'steam'\nclient_id = 'c'\nsecret = 'hush'";
+    const CATALOGUE: &str = "
+        [steam]
+        name = 'Steam'
+        protocol = 'openid2'
+        openid_server = 'https://steamcommunity.com/openid/login'
+        map = { uid = '/steamid', username = '/personaname', first_name = '/realname' }
+        [[steam.profile]]
+        url = 'https://api.steampowered.com/summaries/'
+    ";
+    const KIM: &str = "https://steamcommunity.com/openid/id/765";
+
+    #[tokio::test]
+    async fn people_are_sent_to_steams_server_and_back_with_our_state() {
+        let (world, _) = world(&[]);
+        let start = Start { state: "s1", query: &[] };
+        let departure = begin(&world, &provider(&world, APP, CATALOGUE), start).await.unwrap();
+        assert!(departure.url.starts_with("https://steamcommunity.com/openid/login?openid.ns="));
+        assert!(departure.url.contains("callback%2F%3Fstate%3Ds1"));
+        assert!(!departure.url.contains("sreg"));
+    }
+
+    #[tokio::test]
+    async fn the_web_api_says_what_they_are_called() {
+        let kim =
+            r#"{"response": {"players": [{"steamid": "765", "personaname": "kim", "realname": "Kim Ito"}]}}"#;
+        let (world, stage) = world(&[(200, kim), (200, r#"{"response": {"players": []}}"#)]);
+        let provider = provider(&world, APP, CATALOGUE);
+        let identity = identity_of(&world, &provider, KIM).await.unwrap();
+        assert_eq!((identity.uid.as_str(), identity.username.as_deref()), ("765", Some("kim")));
+        assert_eq!(
+            (identity.first_name.as_deref(), identity.last_name.as_deref()),
+            (Some("Kim"), Some("Ito"))
+        );
+        let url = stage.asked()[0].url.to_string();
+        assert_eq!(url, "https://api.steampowered.com/summaries/?key=hush&steamids=765");
+        assert_eq!(identity_of(&world, &provider, KIM).await.unwrap().uid, "765", "nothing is known of them");
+    }
+
+    #[tokio::test]
+    async fn o4_the_web_api_cannot_name_somebody_else() {
+        for answer in [
+            (200, r#"{"response": {"players": [{"steamid": "766"}]}}"#),
+            (200, r#"{"response": {"players": [{}]}}"#),
+            (403, r#"{"response": {"players": [{"steamid": "765"}]}}"#),
+            (200, "<html>"),
+        ] {
+            let (world, _) = world(&[answer]);
+            let refused = identity_of(&world, &provider(&world, APP, CATALOGUE), KIM).await;
+            assert!(
+                matches!(refused, Err(ProviderError::Answer(_) | ProviderError::Outbound(_))),
+                "{answer:?}"
+            );
+        }
+    }
 
     #[test]
     fn o4_only_steams_own_identifiers_name_somebody() {
-        assert_eq!(steam_id("https://steamcommunity.com/openid/id/76561190000000001"), Some("76561190000000001"));
+        assert_eq!(
+            steam_id("https://steamcommunity.com/openid/id/76561190000000001"),
+            Some("76561190000000001")
+        );
         for url in [
             "http://steamcommunity.com/openid/id/76561190000000001",
             "https://steamcommunity.com/openid/id/",

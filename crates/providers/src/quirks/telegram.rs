@@ -177,6 +177,41 @@ mod tests {
         assert!(check(&standard).is_ok(), "the other alphabet, padded");
     }
 
+    #[tokio::test]
+    async fn o3_a_bot_without_a_secret_logs_nobody_in() {
+        use crate::rehearsal::{provider, world};
+        let catalogue = "
+            [telegram]
+            name = 'Telegram'
+            protocol = 'own'
+            settings = { auth_date_validity = { default = 30 } }
+            authorize = { url = 'https://oauth.telegram.org/auth' }
+            map = { uid = '/id' }
+        ";
+        let (world, _) = world(&[]);
+        let bot = |secret: &str| {
+            provider(&world, &format!("provider = 'telegram'\nclient_id = '123'\n{secret}"), catalogue)
+        };
+        let start = Start { state: "s1", query: &[] };
+        let departure = begin(&world, &bot(""), start).await.unwrap();
+        assert_eq!(
+            departure.url,
+            "https://oauth.telegram.org/auth?origin=https%3A%2F%2Fsite.example%2F&bot_id=123&request_access=write&embed=0\
+             &return_to=https%3A%2F%2Fsite.example%2Faccounts%2Ftelegram%2Flogin%2Fcallback%2F%3Fstate%3Ds1"
+        );
+        let back = |token: &str| {
+            let result = result(KIM, &signed(token, KIMS_LINES));
+            Callback { params: vec![("tgAuthResult".to_owned(), result)] }
+        };
+        let memory = Memory::default();
+        let arrival = complete(&world, &bot("secret = '123:token'"), &memory, &back("123:token")).await;
+        assert_eq!(arrival.unwrap().identity.uid, "1001");
+        for secret in ["", "secret = ''"] {
+            let refused = complete(&world, &bot(secret), &memory, &back("")).await;
+            assert!(matches!(refused, Err(ProviderError::Settings(_))), "{secret}");
+        }
+    }
+
     /// The case `signed` of the reference's fixtures.
     #[test]
     fn o3_a_result_of_the_fixtures() {
