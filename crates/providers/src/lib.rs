@@ -7,6 +7,8 @@
 mod app_settings;
 mod assemble;
 mod catalogue;
+mod client_auth;
+mod departure;
 mod display;
 mod error;
 mod identity;
@@ -16,9 +18,13 @@ mod oauth1;
 mod oauth2;
 mod oidc;
 mod openid2;
+#[doc(hidden)]
+pub mod played;
 mod provider;
 mod providers;
 mod quirks;
+#[cfg(test)]
+mod rehearsal;
 mod request;
 mod rule;
 mod template;

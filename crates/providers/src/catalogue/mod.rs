@@ -58,3 +58,14 @@ fn parse(text: &str) -> Result<BTreeMap<String, Entry>, String> {
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_catalogue_reads() {
+        let catalogue = Catalogue::read(None).unwrap();
+        assert_eq!(catalogue.builtin.len(), 123);
+    }
+}
