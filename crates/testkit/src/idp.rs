@@ -163,7 +163,9 @@ impl Idp {
     #[must_use]
     pub fn apps(settings: &str) -> String {
         let app = |id: &str, more: &str| {
-            format!("{{ {id}, client_id = '{CLIENT}', secret = '{SECRET}', settings = {{ {more} {settings} }} }}")
+            format!(
+                "{{ {id}, client_id = '{CLIENT}', secret = '{SECRET}', settings = {{ {more} {settings} }} }}"
+            )
         };
         let openid = |id: &str, issuer: &str| {
             let id = format!("provider = 'openid_connect', provider_id = '{id}', name = 'The {id}'");
@@ -232,7 +234,8 @@ impl Idp {
             challenge: asked.get("code_challenge").cloned(),
             nonce: asked.get("nonce").cloned(),
         };
-        let mut params = vec![("code".to_owned(), code.clone()), ("state".to_owned(), asked["state"].clone())];
+        let mut params =
+            vec![("code".to_owned(), code.clone()), ("state".to_owned(), asked["state"].clone())];
         if state.keys.contains_key(host) {
             assert!(allowed.nonce.is_some(), "no nonce in {location}");
             params.push(("iss".to_owned(), format!("https://{host}")));
@@ -294,7 +297,9 @@ impl Idp {
             (X, path) => return state.reply_at_x(path, call),
             (GITHUB, "/login/oauth/access_token") => {}
             (GITHUB_API, "/user") => return state.profile(GITHUB, call, &script, Person::at_github),
-            (GITHUB_API, "/user/emails") => return state.profile(GITHUB, call, &script, Person::emails_at_github),
+            (GITHUB_API, "/user/emails") => {
+                return state.profile(GITHUB, call, &script, Person::emails_at_github);
+            }
             (FACEBOOK, path) if path.ends_with("/oauth/access_token") => {
                 let app = pairs(call).get("grant_type").map(String::as_str) == Some("client_credentials");
                 if app {
@@ -385,14 +390,18 @@ impl State {
 
     /// What is told to whoever has an access token.
     fn profile(&self, host: &str, call: &Played, script: &Script, tell: fn(&Person) -> Value) -> Answer {
-        let bearer = header(call, "authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+        let bearer =
+            header(call, "authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
         let query: BTreeMap<String, String> = call.url.query_pairs().into_owned().collect();
         let token = bearer.or(query.get("access_token").map(String::as_str)).unwrap_or_default();
         match self.tokens.get(token).filter(|allowed| allowed.host == host) {
-            Some(allowed) => json(200, &match tell(&allowed.person) {
-                Value::Object(told) => Value::Object(over(told, &script.profile)),
-                told => told,
-            }),
+            Some(allowed) => json(
+                200,
+                &match tell(&allowed.person) {
+                    Value::Object(told) => Value::Object(over(told, &script.profile)),
+                    told => told,
+                },
+            ),
             None => json(401, &json!({ "error": "invalid_token" })),
         }
     }
@@ -414,7 +423,7 @@ impl State {
 
     /// OAuth 1.0a; signatures are not checked.
     fn reply_at_x(&mut self, path: &str, call: &Played) -> Answer {
-        let signed = header(call, "authorization").unwrap_or_default();
+        let signed = header(call, "authorization").map_or("", String::as_str);
         let sent = |name: &str| {
             let start = signed.find(&format!("{name}=\""))? + name.len() + 2;
             signed[start..].split('"').next().map(str::to_owned)
@@ -423,7 +432,9 @@ impl State {
         let form = |token: &str| Answer {
             status: 200,
             media_type: "application/x-www-form-urlencoded".to_owned(),
-            text: format!("oauth_token={token}&oauth_token_secret=secret-of-{token}&oauth_callback_confirmed=true"),
+            text: format!(
+                "oauth_token={token}&oauth_token_secret=secret-of-{token}&oauth_callback_confirmed=true"
+            ),
         };
         match path {
             "/oauth/request_token" => {

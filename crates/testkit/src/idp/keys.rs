@@ -76,7 +76,8 @@ impl Key {
             }
             Signature::SymmetricByPublicKey | Signature::SymmetricBySecret => {
                 let public = json!(self.public()).to_string();
-                let key = if how == Signature::SymmetricBySecret { SECRET.as_bytes() } else { public.as_bytes() };
+                let key =
+                    if how == Signature::SymmetricBySecret { SECRET.as_bytes() } else { public.as_bytes() };
                 header.alg = Algorithm::HS256;
                 signed(&header, &EncodingKey::from_secret(key))
             }

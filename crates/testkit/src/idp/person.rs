@@ -51,7 +51,9 @@ impl Person {
     /// GitHub's list of addresses.
     pub(super) fn emails_at_github(&self) -> Value {
         match self.claims.get("email") {
-            Some(email) => json!([{ "email": email, "primary": true, "verified": self.told("email_verified") }]),
+            Some(email) => {
+                json!([{ "email": email, "primary": true, "verified": self.told("email_verified") }])
+            }
             None => json!([]),
         }
     }

@@ -237,7 +237,10 @@ fn l4_connections_change_only_after_a_recent_proof_where_so_configured() {
         for (settings, asks) in [
             ("account.reauthentication_required = true", true),
             ("socialaccount.reauthentication_required = true", true),
-            ("account.reauthentication_required = true\nsocialaccount.reauthentication_required = false", false),
+            (
+                "account.reauthentication_required = true\nsocialaccount.reauthentication_required = false",
+                false,
+            ),
         ] {
             let idp = Idp::default();
             let server = TestApp::start_with(backend, &format!("{FREE}{settings}"), &idp).await;
@@ -309,7 +312,9 @@ fn h7_two_deletions_at_once_leave_one_way_in() {
         let idp = Idp::default();
         let server = TestApp::start_with(backend, FREE, &idp).await;
         for round in 0..3 {
-            let person = |name: &str| Person::verified(&format!("{name}-{round}"), &format!("{name}{round}@example.org"));
+            let person = |name: &str| {
+                Person::verified(&format!("{name}-{round}"), &format!("{name}{round}@example.org"))
+            };
             let mut own = by(&server, &idp, &person("ada")).await;
             assert_eq!(travel(&mut own, &idp, "idp", "connect", &person("other")).await, BACK);
             let requests = ["ada", "other"].map(|name| {

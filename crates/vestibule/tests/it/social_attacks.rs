@@ -15,8 +15,8 @@ use vestibule_testkit::idp::{CLIENT, ISSUER, Idp, OTHER_ISSUER, Person, Return, 
 
 use super::codes::{PASSWORD, account, login};
 use super::social::{
-    BACK, FAILED, FREE, LOST, REDIRECT, TOKEN, ada, arrive, bob, bring, by, connected, depart, id_token, is_nobody,
-    location, travel, user,
+    BACK, FAILED, FREE, LOST, REDIRECT, TOKEN, ada, arrive, bob, bring, by, connected, depart, id_token,
+    is_nobody, location, travel, user,
 };
 
 /// Comes back in all browsers at once; gives each with where it was sent.
@@ -198,7 +198,8 @@ fn o1_to_depart_takes_a_form_of_our_own_pages() {
         let reply = browser.call(Method::POST, REDIRECT).json(&json!({ "provider": "idp" })).send().await;
         assert_eq!(location(&reply.expect(302)), LOST);
         assert!(idp.calls().is_empty());
-        let reply = browser.call(Method::POST, REDIRECT).raw(FORM, good).without_csrf().send().await.expect(302);
+        let reply =
+            browser.call(Method::POST, REDIRECT).raw(FORM, good).without_csrf().send().await.expect(302);
         assert!(location(&reply).starts_with("https://idp.example/authorize?"));
         // Apps have no cookies to come back with.
         let reply = server.app().call(Method::POST, REDIRECT).raw(FORM, form).send().await.expect(302);
@@ -304,7 +305,12 @@ fn o7_a_token_is_judged_by_the_provider_that_is_named() {
             let access = idp.access_token(client, &Person::new("9001").claim("name", "Ada"));
             let mut app = server.app();
             let reply = app.post(TOKEN, body(json!({ "client_id": CLIENT, "access_token": access }))).await;
-            let reply = if status == 200 { assert_ne!(reply.status, 400, "{reply}"); continue } else { reply.expect(400) };
+            let reply = if status == 200 {
+                assert_ne!(reply.status, 400, "{reply}");
+                continue;
+            } else {
+                reply.expect(400)
+            };
             assert_eq!(reply.errors(), [("token", "invalid_token")]);
         }
         let wrong = json!({ "client_id": "another app", "id_token": token(ISSUER) });

@@ -16,7 +16,8 @@ use super::codes::{PASSWORD, account, login};
 use super::failure::dump;
 use super::races::{at_once, post, statuses};
 use super::social::{
-    BACK, FAILED, FREE, TOKEN, ada, arrive, bob, bring, by, connected, depart, id_token, is_nobody, travel, user,
+    BACK, FAILED, FREE, TOKEN, ada, arrive, bob, bring, by, connected, depart, id_token, is_nobody, travel,
+    user,
 };
 
 const NOW: i64 = START / 1000;
@@ -61,10 +62,13 @@ fn o3_an_id_token_that_is_no_proof_logs_nobody_in() {
         let nonces = [json!({ "nonce": null }), json!({ "nonce": "of another departure" })];
         let mut scripts: Vec<Script> = lies().into_iter().chain(nonces).map(with).collect();
         scripts.extend(FORGERIES.map(|signature| Script { signature, ..Script::default() }));
-        for tokens in [json!({ "id_token": "none" }), json!({ "id_token": "a.b.c" }), json!({ "access_token": null })] {
+        for tokens in
+            [json!({ "id_token": "none" }), json!({ "id_token": "a.b.c" }), json!({ "access_token": null })]
+        {
             scripts.push(Script { tokens, ..Script::default() });
         }
-        for profile in [json!({ "sub": "bob-4712" }), json!({ "sub": null }), json!({ "sub": ["ada-4711"] })] {
+        for profile in [json!({ "sub": "bob-4712" }), json!({ "sub": null }), json!({ "sub": ["ada-4711"] })]
+        {
             scripts.push(Script { profile, ..Script::default() });
         }
         for script in scripts {
@@ -174,15 +178,23 @@ fn o4_the_account_is_the_subject_s_whatever_else_changes_hands() {
         let idp = Idp::default();
         let server = TestApp::start_with(backend, FREE, &idp).await;
         let id = user(&mut by(&server, &idp, &ada()).await).await;
-        let renamed = Person::verified("ada-4711", "lovelace@example.org").claim("preferred_username", "lovelace");
+        let renamed =
+            Person::verified("ada-4711", "lovelace@example.org").claim("preferred_username", "lovelace");
         assert_eq!(user(&mut by(&server, &idp, &renamed).await).await, id);
         let heir = Person::verified("heir-1", "heir@example.org").claim("preferred_username", "ada");
         assert_ne!(user(&mut by(&server, &idp, &heir).await).await, id);
         // Neither a case, nor a blank, nor another provider makes one subject another.
         for (provider, sub) in [("idp", "Ada-4711"), ("idp", "ada-4711 "), ("other", "ada-4711")] {
-            let person = Person::verified(sub, &format!("{provider}{}@example.org", sub.len() + usize::from(sub.starts_with('A'))));
+            let person = Person::verified(
+                sub,
+                &format!("{provider}{}@example.org", sub.len() + usize::from(sub.starts_with('A'))),
+            );
             let mut browser = server.browser();
-            assert_eq!(travel(&mut browser, &idp, provider, "login", &person).await, BACK, "{provider} {sub:?}");
+            assert_eq!(
+                travel(&mut browser, &idp, provider, "login", &person).await,
+                BACK,
+                "{provider} {sub:?}"
+            );
             assert_ne!(user(&mut browser).await, id, "{provider} {sub:?}");
         }
     });
@@ -220,7 +232,11 @@ fn o6_a_provider_that_fails_costs_its_own_users_an_error() {
                 }
                 idp.play(Script::default());
                 let mut later = server.browser();
-                assert_eq!(travel(&mut later, &idp, "idp", "login", &ada()).await, BACK, "{path} {failure:?}");
+                assert_eq!(
+                    travel(&mut later, &idp, "idp", "login", &ada()).await,
+                    BACK,
+                    "{path} {failure:?}"
+                );
             }
         }
     });
@@ -268,7 +284,8 @@ fn o6_a_provider_that_is_slow_holds_up_nobody_else() {
 fn o6_nobody_waits_for_a_silent_provider_longer_than_is_configured() {
     on_both(async |backend| {
         let idp = Idp::default();
-        let server = TestApp::start_with(backend, &format!("{FREE}socialaccount.requests_timeout = 1"), &idp).await;
+        let server =
+            TestApp::start_with(backend, &format!("{FREE}socialaccount.requests_timeout = 1"), &idp).await;
         by(&server, &idp, &ada()).await;
         let mut browser = server.browser();
         let page = depart(&mut browser, "idp", "login").await;
@@ -333,7 +350,11 @@ fn x1_x3_nothing_of_a_provider_s_secrets_is_kept_in_the_clear_or_logged() {
         server.app().post(TOKEN, id_token("idp", "login", &format!("{jwt}x"))).await.expect(400);
         places.push(dump(&server.db).await);
         secrets.push(jwt);
-        assert!(places.iter().any(|place| place.contains("social_tokens\n1,") || place.contains("social_tokens\n(1,")));
+        assert!(
+            places
+                .iter()
+                .any(|place| place.contains("social_tokens\n1,") || place.contains("social_tokens\n(1,"))
+        );
         for call in idp.calls() {
             let pairs: Vec<_> = url_pairs(&call.body);
             for name in ["code_verifier", "refresh_token"] {
@@ -341,10 +362,12 @@ fn x1_x3_nothing_of_a_provider_s_secrets_is_kept_in_the_clear_or_logged() {
             }
         }
         secrets.extend((0..40).flat_map(|number| {
-            ["access", "refresh", "request", "code"].map(|kind| format!("{kind}-{number:03}-of-the-identity-provider"))
+            ["access", "refresh", "request", "code"]
+                .map(|kind| format!("{kind}-{number:03}-of-the-identity-provider"))
         }));
         drop(listening);
-        let lines = String::from_utf8(std::mem::take(&mut *lines.0.lock().expect("the lines"))).expect("text");
+        let lines =
+            String::from_utf8(std::mem::take(&mut *lines.0.lock().expect("the lines"))).expect("text");
         assert!(lines.contains("provider_failed") && lines.contains("logged_in"), "the log was heard");
         for secret in &secrets {
             assert!(!lines.contains(secret.as_str()), "{secret} is logged");

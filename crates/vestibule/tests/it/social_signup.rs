@@ -13,9 +13,7 @@ use vestibule_testkit::idp::{Idp, Person};
 
 use super::codes::{PASSWORD, account, addresses, login};
 use super::hijack::Proof;
-use super::social::{
-    BACK, FREE, ada, bob, bring, by, connected, depart, is_nobody, travel, user,
-};
+use super::social::{BACK, FREE, ada, bob, bring, by, connected, depart, is_nobody, travel, user};
 use super::social_attacks::arrive_at_once;
 
 const VICTIM: &str = "victim@example.org";
@@ -39,7 +37,12 @@ enum Ours {
 
 impl Ours {
     fn all() -> [Self; 4] {
-        [Self::Here(Proof::LoginCode), Self::Here(Proof::ResetLink), Self::Here(Proof::ResetCode), Self::AtTheProvider]
+        [
+            Self::Here(Proof::LoginCode),
+            Self::Here(Proof::ResetLink),
+            Self::Here(Proof::ResetCode),
+            Self::AtTheProvider,
+        ]
     }
 
     fn settings(self) -> String {
@@ -138,15 +141,26 @@ fn h3_an_address_opens_no_account_unless_so_configured_and_proved_on_both_sides(
             let server =
                 TestApp::start_with(backend, &format!("{FREE}{settings}\n{}", Idp::apps(apps)), &idp).await;
             let owner = account(&server, VICTIM).await;
-            let claiming = |verified: Value| Person::new("somebody").claim("email", VICTIM).claim("email_verified", verified);
-            for lie in [json!(false), json!("true"), json!("false"), json!(1), json!([true]), json!({}), Value::Null] {
-                assert!(!gets_in(&server, &idp, &claiming(lie.clone()), owner).await, "{settings} {apps} {lie}");
+            let claiming = |verified: Value| {
+                Person::new("somebody").claim("email", VICTIM).claim("email_verified", verified)
+            };
+            for lie in
+                [json!(false), json!("true"), json!("false"), json!(1), json!([true]), json!({}), Value::Null]
+            {
+                assert!(
+                    !gets_in(&server, &idp, &claiming(lie.clone()), owner).await,
+                    "{settings} {apps} {lie}"
+                );
             }
             let nothing = Person::new("somebody").claim("email", VICTIM);
             assert!(!gets_in(&server, &idp, &nothing, owner).await, "{settings} {apps}");
             let other = Person::verified("somebody", "victim@example.net");
             assert!(!gets_in(&server, &idp, &other.claim("sub", "somebody-else"), owner).await);
-            assert_eq!(gets_in(&server, &idp, &claiming(json!(true)), owner).await, trusts, "{settings} {apps}");
+            assert_eq!(
+                gets_in(&server, &idp, &claiming(json!(true)), owner).await,
+                trusts,
+                "{settings} {apps}"
+            );
             // What the owner had stays theirs.
             let mut own = server.app();
             login(&mut own, VICTIM, PASSWORD).await.expect(200);
@@ -219,7 +233,9 @@ fn h5_one_subject_that_comes_many_times_at_once_is_one_account() {
 #[test]
 fn h5_two_subjects_with_one_address_do_not_share_it() {
     on_both(async |backend| {
-        for settings in ["", "socialaccount.auto_signup = false\n", "account.email_verification = 'optional'\n"] {
+        for settings in
+            ["", "socialaccount.auto_signup = false\n", "account.email_verification = 'optional'\n"]
+        {
             let idp = Idp::default();
             let server = TestApp::start_with(backend, &format!("{FREE}{settings}"), &idp).await;
             for round in 0..3 {
@@ -253,11 +269,13 @@ fn h5_two_subjects_with_one_address_do_not_share_it() {
 fn c3_a_signup_that_is_completed_many_times_at_once_is_completed_once() {
     on_both(async |backend| {
         let idp = Idp::default();
-        let server = TestApp::start_with(backend, &format!("{FREE}socialaccount.auto_signup = false"), &idp).await;
+        let server =
+            TestApp::start_with(backend, &format!("{FREE}socialaccount.auto_signup = false"), &idp).await;
         let mut browser = server.browser();
         assert_eq!(travel(&mut browser, &idp, "idp", "login", &ada()).await, BACK);
         let body = json!({ "email": "ada@example.org" });
-        let replies = super::races::at_once(vec![super::races::post(&browser, "auth/provider/signup", body); 10]).await;
+        let replies =
+            super::races::at_once(vec![super::races::post(&browser, "auth/provider/signup", body); 10]).await;
         let seen = super::races::statuses(&replies);
         assert_eq!(seen.get(&200), Some(&1), "{seen:?}");
         assert_eq!(server.vestibule.users().list(50, None).await.expect("users").len(), 1);
@@ -268,7 +286,8 @@ fn c3_a_signup_that_is_completed_many_times_at_once_is_completed_once() {
 fn l2_a_signup_that_waits_is_its_session_s_alone() {
     on_both(async |backend| {
         let idp = Idp::default();
-        let server = TestApp::start_with(backend, &format!("{FREE}socialaccount.auto_signup = false"), &idp).await;
+        let server =
+            TestApp::start_with(backend, &format!("{FREE}socialaccount.auto_signup = false"), &idp).await;
         account(&server, "eve@example.org").await;
         let waits = async |browser: &mut Client| {
             let flow = browser.get("auth/session").await.is_pending("provider_signup");
@@ -318,8 +337,10 @@ fn l2_a_signup_that_waits_is_its_session_s_alone() {
 fn a_taken_address_looks_like_a_free_one() {
     on_both(async |backend| {
         let idp = Idp::default();
-        let settings = format!("{FREE}account.email_verification = 'mandatory'
-            account.email_verification_by_code_enabled = true");
+        let settings = format!(
+            "{FREE}account.email_verification = 'mandatory'
+            account.email_verification_by_code_enabled = true"
+        );
         let server = TestApp::start_with(backend, &settings, &idp).await;
         account(&server, VICTIM).await;
         let mut seen = Vec::new();
@@ -335,14 +356,20 @@ fn a_taken_address_looks_like_a_free_one() {
         }
         assert_eq!(seen[0], seen[1]);
         assert_eq!(server.messages_for(VICTIM).await.len(), 1);
-        assert!(server.messages_for(VICTIM).await[0].content.code.is_none(), "the owner gets no code to be tricked out of");
+        assert!(
+            server.messages_for(VICTIM).await[0].content.code.is_none(),
+            "the owner gets no code to be tricked out of"
+        );
         // Where the provider's word is taken for it, or none is asked for, it is no secret that nothing waits.
         for verification in ["none", "optional"] {
             let settings = format!("{settings}\nsocialaccount.email_verification = '{verification}'");
             let server = TestApp::start_with(backend, &settings, &idp).await;
             account(&server, VICTIM).await;
             let mut browser = server.browser();
-            assert_eq!(travel(&mut browser, &idp, "idp", "login", &Person::unverified("one", VICTIM)).await, BACK);
+            assert_eq!(
+                travel(&mut browser, &idp, "idp", "login", &Person::unverified("one", VICTIM)).await,
+                BACK
+            );
             assert!(is_nobody(&mut browser).await);
         }
     });
