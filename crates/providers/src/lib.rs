@@ -7,6 +7,7 @@
 mod app_settings;
 mod assemble;
 mod catalogue;
+mod client_auth;
 mod departure;
 mod display;
 mod error;
@@ -20,6 +21,7 @@ mod openid2;
 #[doc(hidden)]
 pub mod played;
 mod provider;
+mod providers;
 mod quirks;
 #[cfg(test)]
 mod rehearsal;
@@ -32,4 +34,5 @@ pub use error::ProviderError;
 pub use identity::{Identity, ProviderEmail};
 pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};
 pub use provider::Provider;
+pub use providers::Providers;
 pub use world::World;
