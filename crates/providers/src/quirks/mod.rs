@@ -1,10 +1,5 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
-pub(crate) mod draugiem;
-pub(crate) mod dummy;
-pub(crate) mod pocket;
-pub(crate) mod steam;
-pub(crate) mod telegram;
 mod apple;
 mod battlenet;
 mod dataporten;
