@@ -42,7 +42,8 @@ pub(crate) fn assertion(
     let pem = private_key.trim().as_bytes();
     let key = EncodingKey::from_rsa_pem(pem).map(|key| (Algorithm::RS256, key));
     let key = key.or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (Algorithm::ES256, key)));
-    let signed = key.and_then(|(algorithm, key)| jsonwebtoken::encode(&Header::new(algorithm), &claims, &key));
+    let signed =
+        key.and_then(|(algorithm, key)| jsonwebtoken::encode(&Header::new(algorithm), &claims, &key));
     let signed = signed
         .map_err(|_| ProviderError::settings("private_key is no key in PEM (PKCS #8) of RSA or P-256"))?;
     Ok([

@@ -22,8 +22,8 @@ const LAST_NAMES: &[&str] =
 
 /// The text to show, if the extra data gives any.
 pub(crate) fn text(display: &Display, extra_data: &Value, values: &Values<'_>) -> Option<String> {
-    let first = display.first.iter().find_map(|rule| rule.find_text(extra_data, values));
-    first.filter(|text| !text.trim().is_empty()).or_else(|| {
+    let shown = |rule: &Rule| rule.find_text(extra_data, values).filter(|text| !text.trim().is_empty());
+    display.first.iter().find_map(shown).or_else(|| {
         let root = display.root.iter().find_map(|root| root.find(extra_data, values));
         generic(root.unwrap_or(extra_data))
     })

@@ -7,8 +7,8 @@
 mod app_settings;
 mod assemble;
 mod catalogue;
-mod departure;
 mod client_auth;
+mod departure;
 mod display;
 mod error;
 mod identity;

@@ -7,10 +7,11 @@ use crate::assemble::assemble;
 use crate::catalogue::entry::Protocol;
 use crate::error::ProviderError;
 use crate::login::{Arrival, Callback, Departure, Memory, Presented, Start, Tokens};
-use crate::oauth2;
 use crate::oidc::Oidc;
 use crate::provider::Provider;
+use crate::quirks::{draugiem, dummy, pocket, steam, telegram};
 use crate::world::World;
+use crate::{oauth1, oauth2, openid2};
 
 /// The providers that people can use.
 #[derive(Debug)]
@@ -50,8 +51,15 @@ impl Providers {
         if !provider.supports_redirect() {
             return Err(ProviderError::settings("this provider cannot begin a login by redirect"));
         }
-        match provider.entry().protocol {
-            Protocol::OAuth2 | Protocol::Oidc => oauth2::begin(world, &self.oidc, provider, start).await,
+        match protocol(provider)? {
+            Spoken::OAuth2 => oauth2::begin(world, &self.oidc, provider, start).await,
+            Spoken::OAuth1 => oauth1::begin(world, provider, start).await,
+            Spoken::OpenId2 => openid2::begin(world, provider, start).await,
+            Spoken::Draugiem => draugiem::begin(world, provider, start).await,
+            Spoken::Dummy => dummy::begin(world, provider, start).await,
+            Spoken::Pocket => pocket::begin(world, provider, start).await,
+            Spoken::Steam => steam::begin(world, provider, start).await,
+            Spoken::Telegram => telegram::begin(world, provider, start).await,
         }
     }
 
@@ -66,10 +74,15 @@ impl Providers {
         callback: &Callback,
     ) -> Result<Arrival, ProviderError> {
         let world = &self.world;
-        match provider.entry().protocol {
-            Protocol::OAuth2 | Protocol::Oidc => {
-                oauth2::complete(world, &self.oidc, provider, memory, callback).await
-            }
+        match protocol(provider)? {
+            Spoken::OAuth2 => oauth2::complete(world, &self.oidc, provider, memory, callback).await,
+            Spoken::OAuth1 => oauth1::complete(world, provider, memory, callback).await,
+            Spoken::OpenId2 => openid2::complete(world, provider, memory, callback).await,
+            Spoken::Draugiem => draugiem::complete(world, provider, memory, callback).await,
+            Spoken::Dummy => dummy::complete(world, provider, memory, callback).await,
+            Spoken::Pocket => pocket::complete(world, provider, memory, callback).await,
+            Spoken::Steam => steam::complete(world, provider, memory, callback).await,
+            Spoken::Telegram => telegram::complete(world, provider, memory, callback).await,
         }
     }
 
@@ -85,10 +98,9 @@ impl Providers {
         if !provider.supports_token() {
             return Err(ProviderError::brought("this provider's tokens prove nothing"));
         }
-        match provider.entry().protocol {
-            Protocol::OAuth2 | Protocol::Oidc => {
-                oauth2::verify_token(&self.world, &self.oidc, provider, presented).await
-            }
+        match protocol(provider)? {
+            Spoken::OAuth2 => oauth2::verify_token(&self.world, &self.oidc, provider, presented).await,
+            Spoken::Dummy => dummy::verify_token(&self.world, provider, presented).await,
             _ => Err(ProviderError::brought("this provider's tokens prove nothing")),
         }
     }
@@ -102,11 +114,35 @@ impl Providers {
         provider: &Provider,
         refresh_token: &SecretString,
     ) -> Result<Tokens, ProviderError> {
-        match provider.entry().protocol {
-            Protocol::OAuth2 | Protocol::Oidc => {
-                oauth2::refresh(&self.world, &self.oidc, provider, refresh_token).await
-            }
+        match protocol(provider)? {
+            Spoken::OAuth2 => oauth2::refresh(&self.world, &self.oidc, provider, refresh_token).await,
             _ => Err(ProviderError::settings("this provider's tokens do not expire")),
         }
     }
+}
+
+/// How a provider is spoken with: by a protocol that others speak too, or in its own way.
+enum Spoken {
+    OAuth2,
+    OAuth1,
+    OpenId2,
+    Draugiem,
+    Dummy,
+    Pocket,
+    Steam,
+    Telegram,
+}
+
+fn protocol(provider: &Provider) -> Result<Spoken, ProviderError> {
+    Ok(match (provider.entry().protocol, provider.entry().quirk.as_deref()) {
+        (_, Some("draugiem")) => Spoken::Draugiem,
+        (_, Some("dummy")) => Spoken::Dummy,
+        (_, Some("pocket")) => Spoken::Pocket,
+        (_, Some("steam")) => Spoken::Steam,
+        (_, Some("telegram")) => Spoken::Telegram,
+        (Protocol::OAuth2 | Protocol::Oidc, _) => Spoken::OAuth2,
+        (Protocol::OAuth1, _) => Spoken::OAuth1,
+        (Protocol::OpenId2, _) => Spoken::OpenId2,
+        (Protocol::Own, _) => return Err(ProviderError::settings("its entry names no quirk that speaks to it")),
+    })
 }

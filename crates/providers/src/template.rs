@@ -171,6 +171,25 @@ impl Template {
         })
     }
 
+    /// Whether names alone fill it, and all of these have a value.
+    pub(crate) fn is_settled(&self, values: &Values<'_>) -> bool {
+        self.0.iter().all(|part| match part {
+            Part::Text(_) => true,
+            Part::Place { from: From::Name(name), .. } => values.name(name).is_some(),
+            Part::Place { .. } => false,
+        })
+    }
+
+    /// The name that is its host, where it begins with `https://{name}`.
+    pub(crate) fn host_name(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Text(text), Part::Place { from: From::Name(name), .. }, ..] if text == "https://" => {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
     /// Its origin, if that is written out.
     pub(crate) fn fixed_origin(&self) -> Option<Origin> {
         let Some(Part::Text(text)) = self.0.first() else { return None };

@@ -11,7 +11,11 @@ use crate::expectation::{Expectation, Login};
 ///
 /// # Errors
 /// Why that cannot be said.
-pub(crate) fn followed(advice: &str, case: &Case, others: &[impl AsRef<Case>]) -> Result<Expectation, String> {
+pub(crate) fn followed(
+    advice: &str,
+    case: &Case,
+    others: &[impl AsRef<Case>],
+) -> Result<Expectation, String> {
     if advice.contains("authentication error") {
         return Ok(Expectation::Error { cancelled: false });
     }
@@ -53,7 +57,8 @@ fn original(case: &Case, others: &[impl AsRef<Case>]) -> Result<(Login, Vec<Chan
 }
 
 fn without_email(login: &mut Login, changes: &[Change]) {
-    let was_email = |text: &str| changes.iter().any(|change| change.old.as_ref().is_some_and(|old| old == text));
+    let was_email =
+        |text: &str| changes.iter().any(|change| change.old.as_ref().is_some_and(|old| old == text));
     // Nothing is known of what is shown instead.
     login.display_known = !was_email(&login.account.display);
     login.names.email.clear();

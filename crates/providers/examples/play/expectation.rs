@@ -46,7 +46,11 @@ impl Expectation {
     ///
     /// # Errors
     /// Why the case cannot be judged.
-    pub(crate) fn of(provider: &str, case: &Case, others: &[impl AsRef<Case>]) -> Result<(Self, Option<Rule>), String> {
+    pub(crate) fn of(
+        provider: &str,
+        case: &Case,
+        others: &[impl AsRef<Case>],
+    ) -> Result<(Self, Option<Rule>), String> {
         if let Some(text) = &case.advice {
             return advice::followed(text, case, others).map(|expectation| (expectation, None));
         }
@@ -161,7 +165,11 @@ fn came_token(arrival: &Arrival) -> String {
     use secrecy::ExposeSecret;
     let given = arrival.tokens.as_ref().map(|tokens| Token {
         token: tokens.access.expose_secret().to_owned(),
-        token_secret: tokens.refresh.as_ref().map(|secret| secret.expose_secret().to_owned()).unwrap_or_default(),
+        token_secret: tokens
+            .refresh
+            .as_ref()
+            .map(|secret| secret.expose_secret().to_owned())
+            .unwrap_or_default(),
         expires: tokens.expires_at.is_some(),
     });
     token(given.as_ref())

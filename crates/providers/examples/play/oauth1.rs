@@ -43,8 +43,7 @@ pub(crate) fn is_signed(
     parameters.extend(signed.map(|(name, value)| (encoded(name), encoded(value))));
     parameters.sort();
     let parameters: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let base =
-        format!("{}&{}&{}", request.method, encoded(url.as_str()), encoded(&parameters.join("&")));
+    let base = format!("{}&{}&{}", request.method, encoded(url.as_str()), encoded(&parameters.join("&")));
     let secret = app.secret.as_deref().unwrap_or_default();
     let key = format!("{}&{}", encoded(secret), encoded(token_secret));
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key.as_bytes()) else {

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::keys::is_apple_client_secret;
 use crate::case::Registration;
+use crate::keys::is_apple_client_secret;
 
 /// What is known of a login that is being played, to judge such values by.
 #[derive(Debug)]

@@ -80,7 +80,15 @@ async fn played(
     };
     let providers = Providers::new(&[app], None, world.clone()).map_err(|lines| lines.join("; "))?;
     let provider = providers.all().first().ok_or("the engine has no provider")?;
-    let mut run = Run { case, script: &script, world: &world, providers: &providers, provider, used, differences: Vec::new() };
+    let mut run = Run {
+        case,
+        script: &script,
+        world: &world,
+        providers: &providers,
+        provider,
+        used,
+        differences: Vec::new(),
+    };
     let arrival = match case.flow {
         Flow::Redirect | Flow::Classic => run.redirect().await?,
         Flow::Token => run.token().await?,
@@ -177,13 +185,19 @@ impl Run<'_> {
         }
         let used = &mut *self.used;
         let kind = self.provider.kind();
-        self.differences.extend(difference::pairs("the redirect's", &expected, &got, &known, |name, value| {
-            let rule = rule::authorize_parameter(kind, name, value);
-            if let Some(rule) = rule {
-                used.insert(rule);
-            }
-            rule.is_some()
-        }));
+        self.differences.extend(difference::pairs(
+            "the redirect's",
+            &expected,
+            &got,
+            &known,
+            |name, value| {
+                let rule = rule::authorize_parameter(kind, name, value);
+                if let Some(rule) = rule {
+                    used.insert(rule);
+                }
+                rule.is_some()
+            },
+        ));
         Ok(())
     }
 

@@ -82,7 +82,8 @@ impl Report {
             writeln!(out, "{failure}")?;
         }
         let sum = |count: fn(&Line) -> usize| self.providers.iter().map(count).sum::<usize>();
-        let (cases, passed, left_out) = (sum(|line| line.cases), sum(|line| line.passed), sum(|line| line.left_out));
+        let (cases, passed, left_out) =
+            (sum(|line| line.cases), sum(|line| line.passed), sum(|line| line.left_out));
         writeln!(out, "{:<20} {:>5} {:>6}  differs", "provider", "cases", "passed")?;
         for line in &self.providers {
             let mut differs = line.differs.join(", ");
@@ -102,7 +103,11 @@ impl Report {
             writeln!(out, "  {count:>4} left out: {why}")?;
         }
         if self.advised > 0 {
-            writeln!(out, "  {:>4} judged by their advice, as the reference's outcome is none to follow", self.advised)?;
+            writeln!(
+                out,
+                "  {:>4} judged by their advice, as the reference's outcome is none to follow",
+                self.advised
+            )?;
         }
         for (rule, count) in &self.used {
             writeln!(out, "  {count:>4} on purpose: {}", rule.text())?;

@@ -58,10 +58,7 @@ impl fmt::Debug for Script {
 }
 
 impl Stage for Script {
-    fn answer(
-        &self,
-        played: Played,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, OutboundError>> + Send>> {
+    fn answer(&self, played: Played) -> Pin<Box<dyn Future<Output = Result<Answer, OutboundError>> + Send>> {
         let answer = self.answered(&played);
         Box::pin(std::future::ready(answer))
     }
@@ -106,10 +103,14 @@ impl Script {
                 continue;
             }
             let what = format!("request {} is not sent", at + 1);
-            progress.differences.push(Difference::missing(what, format!("{} {}", request.method, request.url)));
+            progress
+                .differences
+                .push(Difference::missing(what, format!("{} {}", request.method, request.url)));
         }
         if progress.code_challenge.is_some() && !progress.verified && !wants_error {
-            progress.differences.push(Difference::missing("the PKCE challenge is never met", "code_verifier"));
+            progress
+                .differences
+                .push(Difference::missing("the PKCE challenge is never met", "code_verifier"));
         }
         Review {
             differences: std::mem::take(&mut progress.differences),
@@ -169,11 +170,7 @@ impl Script {
         fresh.or(candidates.last()).copied()
     }
 
-    fn answered_unlisted(
-        &self,
-        progress: &mut Progress,
-        played: &Played,
-    ) -> Result<Answer, OutboundError> {
+    fn answered_unlisted(&self, progress: &mut Progress, played: &Played) -> Result<Answer, OutboundError> {
         let json = |value: &Value| Answer {
             status: 200,
             media_type: "application/json".to_owned(),

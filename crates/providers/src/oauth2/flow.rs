@@ -174,7 +174,8 @@ impl<'a> Flow<'a> {
         let body = if call.json.is_empty() {
             form_body(filled(&call.form, values))
         } else {
-            let value = |(name, template): (&String, &Template)| Some((name.clone(), template.value(values)?));
+            let value =
+                |(name, template): (&String, &Template)| Some((name.clone(), template.value(values)?));
             Body::Json(Value::Object(call.json.iter().filter_map(value).collect()))
         };
         let mut request = Request {
@@ -201,7 +202,10 @@ pub(super) fn filled<'t>(
     templates: impl IntoIterator<Item = (&'t String, &'t Template)>,
     values: &Values<'_>,
 ) -> Vec<(String, String)> {
-    templates.into_iter().filter_map(|(name, template)| Some((name.clone(), template.text(values)?))).collect()
+    templates
+        .into_iter()
+        .filter_map(|(name, template)| Some((name.clone(), template.text(values)?)))
+        .collect()
 }
 
 /// A form, or nothing where it has no fields.

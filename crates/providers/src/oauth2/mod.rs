@@ -67,13 +67,13 @@ pub(crate) async fn verify_token(
     provider: &Provider,
     presented: &Presented,
 ) -> Result<Arrival, ProviderError> {
-    let vouched = provider
-        .quirk()
-        .and_then(|quirk| quirk.vouch(world, provider, presented.access_token.as_ref()?));
+    let vouched =
+        provider.quirk().and_then(|quirk| quirk.vouch(world, provider, presented.access_token.as_ref()?));
     if let Some(vouched) = vouched {
         return by_access_token(world, oidc, provider, vouched.await?).await;
     }
-    let id_token = presented.id_token.as_ref().ok_or_else(|| ProviderError::brought("no token that counts"))?;
+    let id_token =
+        presented.id_token.as_ref().ok_or_else(|| ProviderError::brought("no token that counts"))?;
     let (memory, callback) = (Memory::default(), Callback::default());
     let flow = Flow::open(world, oidc, provider, &memory).await?;
     let access_token = presented.access_token.as_ref().map(SecretString::expose_secret);

@@ -106,7 +106,9 @@ async fn ask(
     let mut request = Request { method: method(call.method), url, headers, body: Body::None };
     add_query(&mut request, &call.query, values);
     match (request.method, call.body) {
-        (Method::Get, _) => request.query(fields.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        (Method::Get, _) => {
+            request.query(fields.0.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        }
         (Method::Post, TokenBody::Form) => request.body = Body::Form(fields.0),
         (Method::Post, TokenBody::Json) => request.body = Body::Json(fields.into_json()),
     }
@@ -195,7 +197,8 @@ fn rename(answer: &mut Value, names: &BTreeMap<String, String>) {
 
 fn tokens(world: &World, answer: &Value) -> Result<Tokens, ProviderError> {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let access = text("access_token").ok_or_else(|| ProviderError::answer("token request: no access token"))?;
+    let access =
+        text("access_token").ok_or_else(|| ProviderError::answer("token request: no access token"))?;
     let seconds = match answer.get("expires_in") {
         Some(Value::String(text)) => text.trim().parse().ok(),
         Some(value) => value.as_i64(),
@@ -217,7 +220,9 @@ impl Fields {
     }
 
     fn into_json(self) -> Value {
-        Value::Object(self.0.into_iter().map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>())
+        Value::Object(
+            self.0.into_iter().map(|(name, value)| (name, Value::from(value))).collect::<Map<_, _>>(),
+        )
     }
 }
 

@@ -63,14 +63,13 @@ where
     let claims = match signed(token, &header, &known) {
         Signature::Good(claims) => claims,
         Signature::Bad => return Err(refused("signature")),
-        Signature::NoKey => {
-            match newer(known).await.map(|keys| signed(token, &header, &keys)) {
-                Some(Signature::Good(claims)) => claims,
-                _ => return Err(refused("no key of the provider has signed it")),
-            }
-        }
+        Signature::NoKey => match newer(known).await.map(|keys| signed(token, &header, &keys)) {
+            Some(Signature::Good(claims)) => claims,
+            _ => return Err(refused("no key of the provider has signed it")),
+        },
     };
-    check(&claims, header.alg, expected, world.clock.now()).map_err(refused)
+    check(&claims, header.alg, expected, world.clock.now())
+        .map_err(refused)
         .map(|replay| Proven { claims, replay })
 }
 

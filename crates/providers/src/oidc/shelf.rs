@@ -98,7 +98,9 @@ impl<T> Shelf<T> {
         }
         held.renewed_at = Some(now);
         let fetched = held.fetch(&place.calls, now, endpoint, read).await;
-        fetched.inspect_err(|error| tracing::warn!(%error, "a provider does not renew what it publishes")).ok()
+        fetched
+            .inspect_err(|error| tracing::warn!(%error, "a provider does not renew what it publishes"))
+            .ok()
     }
 
     fn place(&self, url: &str) -> Arc<Place<T>> {

@@ -173,3 +173,8 @@ static ALL: &[(&str, &dyn Quirk)] = &[
 pub(crate) fn named(name: &str) -> Option<&'static dyn Quirk> {
     ALL.iter().find(|(known, _)| *known == name).map(|(_, quirk)| *quirk)
 }
+
+/// Whether entries may name it: a quirk, or a file that speaks to its provider in a way of its own.
+pub(crate) fn is_known(name: &str) -> bool {
+    named(name).is_some() || ["draugiem", "dummy", "pocket", "steam", "telegram"].contains(&name)
+}
