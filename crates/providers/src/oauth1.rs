@@ -191,7 +191,7 @@ fn expiry(answer: &Value) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::{provider, world};
+    use crate::rehearsal::{provider_of, world};
     use url::Url;
 
     const APP: &str = "provider = 'bird'\nclient_id = 'key'\nsecret = 'hush'\nkey = 'k'";
@@ -232,7 +232,7 @@ mod tests {
             (200, "\n{\"id\": \"7@N00\"}"),
             (200, "{\"person\": {\"id\": 7, \"nick\": \"kim\"}}"),
         ]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider_of(&world, APP, Some(CATALOGUE));
         let departure = begin(&world, &provider, START).await.unwrap();
         let back = "https://site.example/accounts/bird/login/callback/";
         let url = Url::parse(&departure.url).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn o1_a_callback_is_for_the_token_that_was_remembered_alone() {
         let (world, stage) = world(&[]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider_of(&world, APP, Some(CATALOGUE));
         let other = callback(&[("oauth_token", "r2"), ("oauth_verifier", "v1")]);
         for (memory, callback) in [(remembered(), other.clone()), (Memory::default(), other)] {
             let refused = complete(&world, &provider, &memory, &callback).await;
@@ -310,7 +310,7 @@ mod tests {
             (200, "oauth_token=r1&oauth_token_secret=rs&oauth_callback_confirmed=false"),
         ] {
             let (world, _) = world(&[answer]);
-            let begun = begin(&world, &provider(&world, APP, CATALOGUE), START).await;
+            let begun = begin(&world, &provider_of(&world, APP, Some(CATALOGUE)), START).await;
             assert!(begun.is_err(), "{answer:?}");
         }
         let access = (200, "oauth_token=a1&oauth_token_secret=as");
@@ -324,7 +324,7 @@ mod tests {
             &[access, me, (200, "{\"error\": 1}")],
         ] {
             let (world, _) = world(answers);
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider_of(&world, APP, Some(CATALOGUE));
             let callback = callback(&[("oauth_verifier", "v1")]);
             assert!(complete(&world, &provider, &remembered(), &callback).await.is_err(), "{answers:?}");
         }

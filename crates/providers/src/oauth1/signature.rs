@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use url::Url;
 
+use crate::template::encode;
+
 /// Who signs. What is given of the token is what the provider gave of it: nothing before the first answer.
 pub(super) struct Signer<'a> {
     pub(super) consumer_key: &'a str,
@@ -36,13 +38,13 @@ impl Signer<'_> {
         oauth.extend(self.token.map(|token| ("oauth_token", token.token.as_str())));
         let signature = self.signature(&base_string(method, url, &oauth));
         oauth.push(("oauth_signature", &signature));
-        let fields = oauth.iter().map(|(name, value)| format!("{name}=\"{}\"", encoded(value)));
+        let fields = oauth.iter().map(|(name, value)| format!("{name}=\"{}\"", encode(value)));
         format!("OAuth {}", fields.collect::<Vec<_>>().join(", "))
     }
 
     fn signature(&self, base_string: &str) -> String {
         let token_secret = self.token.map_or("", |token| token.secret.expose_secret());
-        let key = format!("{}&{}", encoded(self.consumer_secret), encoded(token_secret));
+        let key = format!("{}&{}", encode(self.consumer_secret), encode(token_secret));
         // HMAC takes keys of any length.
         Hmac::<Sha1>::new_from_slice(key.as_bytes())
             .map(|mac| STANDARD.encode(mac.chain_update(base_string).finalize().into_bytes()))
@@ -52,8 +54,8 @@ impl Signer<'_> {
 
 /// Section 3.4.1. `further` are the parameters that are not in the URL.
 fn base_string(method: &str, url: &Url, further: &[(&str, &str)]) -> String {
-    let further = further.iter().map(|(name, value)| (encoded(name), encoded(value)));
-    let query = url.query_pairs().map(|(name, value)| (encoded(&name), encoded(&value)));
+    let further = further.iter().map(|(name, value)| (encode(name), encode(value)));
+    let query = url.query_pairs().map(|(name, value)| (encode(&name), encode(&value)));
     let mut parameters: Vec<_> = query.chain(further).collect();
     parameters.sort_unstable();
     let parameters: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -61,20 +63,7 @@ fn base_string(method: &str, url: &Url, further: &[(&str, &str)]) -> String {
     let mut place = url.clone();
     place.set_query(None);
     place.set_fragment(None);
-    format!("{method}&{}&{}", encoded(place.as_str()), encoded(&parameters.join("&")))
-}
-
-/// Section 3.6: everything but the unreserved characters of RFC 3986, in capital hexadecimals.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    format!("{method}&{}&{}", encode(place.as_str()), encode(&parameters.join("&")))
 }
 
 #[cfg(test)]
