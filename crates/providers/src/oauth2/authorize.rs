@@ -66,9 +66,6 @@ pub(crate) async fn begin(
         params.set("code_challenge_method", "S256".to_owned());
         memory.0.insert(VERIFIER.to_owned(), verifier);
     }
-    if let Some(quirk) = provider.quirk() {
-        quirk.authorize(provider, &mut params.0);
-    }
 
     let mut url = authorize.url.url(&values)?;
     check_page(&url, flow.flag_setting("allow_http") == Some(true))?;

@@ -35,7 +35,6 @@ pub(super) struct Flow<'a> {
 /// What a login has brought so far.
 #[derive(Clone, Copy)]
 pub(super) struct Login<'a> {
-    pub(super) memory: &'a Memory,
     pub(super) callback: &'a Callback,
     pub(super) token_answer: &'a Value,
     pub(super) access_token: &'a str,
@@ -93,8 +92,8 @@ impl<'a> Flow<'a> {
 
     /// What quirks are told.
     pub(super) fn progress<'p>(&'p self, login: Login<'p>) -> Progress<'p> {
-        let Login { memory, callback, token_answer, access_token } = login;
-        Progress { memory, callback, token_answer, access_token, scopes: &self.scopes }
+        let Login { callback, token_answer, access_token } = login;
+        Progress { callback, token_answer, access_token, scopes: &self.scopes }
     }
 
     /// How the provider knows us.
