@@ -30,6 +30,7 @@ mod rule;
 mod template;
 mod world;
 
+pub use catalogue::{Listed, ListedSetting, catalogue, catalogue_markdown};
 pub use error::ProviderError;
 pub use identity::{Identity, ProviderEmail};
 pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};

@@ -143,6 +143,8 @@ fn protocol(provider: &Provider) -> Result<Spoken, ProviderError> {
         (Protocol::OAuth2 | Protocol::Oidc, _) => Spoken::OAuth2,
         (Protocol::OAuth1, _) => Spoken::OAuth1,
         (Protocol::OpenId2, _) => Spoken::OpenId2,
-        (Protocol::Own, _) => return Err(ProviderError::settings("its entry names no quirk that speaks to it")),
+        (Protocol::Own, _) => {
+            return Err(ProviderError::settings("its entry names no quirk that speaks to it"));
+        }
     })
 }
