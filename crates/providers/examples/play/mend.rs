@@ -174,7 +174,7 @@ fn plain_http(case: &mut Value) -> bool {
     true
 }
 
-/// Whole numbers of more than 18 digits become texts, since they would not be read exactly.
+/// Whole numbers of more than 64 bits become texts, since they would not be read exactly.
 fn with_long_numbers_marked(json: &str) -> String {
     let mut marked = String::with_capacity(json.len());
     let mut rest = json;
@@ -185,7 +185,7 @@ fn with_long_numbers_marked(json: &str) -> String {
             _ => sign.len_utf8(),
         };
         let (part, after) = rest.split_at(length);
-        let is_long = sign.is_ascii_digit() && length > 18 && !after.starts_with(['.', 'e', 'E']);
+        let is_long = sign.is_ascii_digit() && part.parse::<u64>().is_err() && !after.starts_with(['.', 'e', 'E']);
         if is_long {
             marked.push_str(&format!("\"{LONG_NUMBER}{part}\""));
         } else {
