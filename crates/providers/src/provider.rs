@@ -326,8 +326,13 @@ impl Provider {
 
 /// The path of the callback of the provider `kind`; with OpenID Connect, of its app `id`.
 pub(crate) fn callback_path(entry: &Entry, kind: &str, id: &str, oidc_prefix: &str) -> String {
+    let end = match (&entry.callback, entry.protocol) {
+        (Some(end), _) => end.as_str(),
+        (None, Protocol::OpenId2) => "callback",
+        (None, _) => "login/callback",
+    };
     match entry.protocol {
-        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{}/", entry.callback),
-        _ => format!("/accounts/{}/{}/", entry.slug.as_deref().unwrap_or(kind), entry.callback),
+        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{end}/"),
+        _ => format!("/accounts/{}/{end}/", entry.slug.as_deref().unwrap_or(kind)),
     }
 }
