@@ -142,10 +142,7 @@ impl Provider {
     /// The path of the callback, below the site.
     #[must_use]
     pub fn callback_path(&self, world: &World) -> String {
-        match self.entry.protocol {
-            Protocol::Oidc => format!("/accounts/{}/{}/login/callback/", world.oidc_prefix, self.id()),
-            protocol => callback_path(self.entry.slug.as_deref().unwrap_or(self.kind()), protocol),
-        }
+        callback_path(&self.entry, self.kind(), self.id(), &world.oidc_prefix)
     }
 
     /// The URL of the callback: what is registered at the provider.
@@ -325,10 +322,10 @@ pub struct CallbackPage {
     pub script_hash: &'static str,
 }
 
-/// The path of the callback of a provider that is not OpenID Connect.
-pub(crate) fn callback_path(slug: &str, protocol: Protocol) -> String {
-    match protocol {
-        Protocol::OAuth1 | Protocol::OAuth2 | Protocol::Oidc => format!("/accounts/{slug}/login/callback/"),
-        Protocol::OpenId2 | Protocol::Own => format!("/accounts/{slug}/callback/"),
+/// The path of the callback of the provider `kind`; with OpenID Connect, of its app `id`.
+pub(crate) fn callback_path(entry: &Entry, kind: &str, id: &str, oidc_prefix: &str) -> String {
+    match entry.protocol {
+        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{}/", entry.callback),
+        _ => format!("/accounts/{}/{}/", entry.slug.as_deref().unwrap_or(kind), entry.callback),
     }
 }

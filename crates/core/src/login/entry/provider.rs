@@ -134,7 +134,7 @@ async fn arrive(
             Ok(false) => {}
             Err(refusal) => {
                 (visit.session, visit.change) = (before, Change::Kept);
-                visit.granted = None;
+                (visit.entered, visit.granted) = (false, None);
                 return Err(refusal);
             }
         }
