@@ -254,10 +254,12 @@ impl Idp {
         self.authorize(location, &Person::new("nobody")).without("code").with("error", "access_denied")
     }
 
-    /// An ID token of an issuer for our client, as its own app gets one; `claims` lie over the true ones.
+    /// An ID token of an issuer for our client, as its own app gets one, each with a name of its own; `claims` lie over the
+    /// true ones.
     #[must_use]
     pub fn id_token(&self, issuer: &str, person: &Person, claims: &Value) -> String {
-        let claims = over(self.claims(issuer, CLIENT, person), claims);
+        let named = over(self.claims(issuer, CLIENT, person), &json!({ "jti": self.state().name("token") }));
+        let claims = over(named, claims);
         let signature = self.0.script.borrow().signature;
         self.state().keys[&host(issuer)].sign(&claims, signature)
     }
@@ -295,6 +297,7 @@ impl Idp {
         let mut state = self.state();
         match (host, call.url.path()) {
             (X, path) => return state.reply_at_x(path, call),
+            ("limited.facebook.com", _) => return json(200, &json!({ "keys": [] })),
             (GITHUB, "/login/oauth/access_token") => {}
             (GITHUB_API, "/user") => return state.profile(GITHUB, call, &script, Person::at_github),
             (GITHUB_API, "/user/emails") => {
@@ -424,12 +427,16 @@ impl State {
     /// OAuth 1.0a; signatures are not checked.
     fn reply_at_x(&mut self, path: &str, call: &Played) -> Answer {
         let signed = header(call, "authorization").map_or("", String::as_str);
+        let form = pairs(call);
         let sent = |name: &str| {
+            if let Some(value) = form.get(name) {
+                return Some(value.clone());
+            }
             let start = signed.find(&format!("{name}=\""))? + name.len() + 2;
             signed[start..].split('"').next().map(str::to_owned)
         };
         let token = sent("oauth_token").unwrap_or_default();
-        let form = |token: &str| Answer {
+        let tokens = |token: &str| Answer {
             status: 200,
             media_type: "application/x-www-form-urlencoded".to_owned(),
             text: format!(
@@ -448,16 +455,16 @@ impl State {
                     nonce: None,
                 };
                 self.allowed.insert(name.clone(), allowed);
-                form(&name)
+                tokens(&name)
             }
             "/oauth/access_token" => {
                 let allowed = self.allowed.remove(&token);
-                let verified = sent("oauth_verifier").is_some_and(|verifier| verifier == "the%20verifier");
+                let verified = sent("oauth_verifier").is_some_and(|verifier| verifier.starts_with("the"));
                 match allowed.filter(|_| verified) {
                     Some(allowed) => {
                         let name = self.name("access");
                         self.tokens.insert(name.clone(), allowed);
-                        form(&name)
+                        tokens(&name)
                     }
                     None => json(401, &json!({})),
                 }

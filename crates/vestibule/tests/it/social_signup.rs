@@ -50,7 +50,7 @@ impl Ours {
             Self::Here(proof) => proof,
             Self::AtTheProvider => Proof::ResetCode,
         };
-        format!("{}{}\n[socialaccount]", Idp::apps(TRUSTING), proof.settings(true))
+        format!("{}{}", Idp::apps(TRUSTING), proof.settings(true))
     }
 
     async fn give(self, server: &TestApp, idp: &Idp) {
@@ -145,7 +145,7 @@ fn h3_an_address_opens_no_account_unless_so_configured_and_proved_on_both_sides(
                 Person::new("somebody").claim("email", VICTIM).claim("email_verified", verified)
             };
             for lie in
-                [json!(false), json!("true"), json!("false"), json!(1), json!([true]), json!({}), Value::Null]
+                [json!(false), json!("True"), json!("false"), json!(1), json!([true]), json!({}), Value::Null]
             {
                 assert!(
                     !gets_in(&server, &idp, &claiming(lie.clone()), owner).await,
