@@ -65,7 +65,9 @@ fn without_email(login: &mut Login, changes: &[Change]) {
     login.names.email.clear();
     login.addresses.clear();
     // A name that was taken from what is gone.
-    let was = |text: &str| changes.iter().filter_map(|change| change.old.as_ref()).any(|old| old.to_string().contains(text));
+    let was = |text: &str| {
+        changes.iter().filter_map(|change| change.old.as_ref()).any(|old| old.to_string().contains(text))
+    };
     if was(&login.names.username) {
         login.names.username.clear();
     }

@@ -25,7 +25,8 @@ pub(crate) struct Recorded {
 pub(crate) fn read(path: &Path) -> Result<Recorded, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let mut file: Value = serde_json::from_str(&with_long_numbers_marked(&text)).map_err(|error| wrong(&error))?;
+    let mut file: Value =
+        serde_json::from_str(&with_long_numbers_marked(&text)).map_err(|error| wrong(&error))?;
     let provider = file.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
     let cases = file.get_mut("cases").map(Value::take).unwrap_or_default();
     let cases = cases.as_array().ok_or_else(|| wrong(&"no list `cases`"))?;
@@ -185,7 +186,8 @@ fn with_long_numbers_marked(json: &str) -> String {
             _ => sign.len_utf8(),
         };
         let (part, after) = rest.split_at(length);
-        let is_long = sign.is_ascii_digit() && part.parse::<u64>().is_err() && !after.starts_with(['.', 'e', 'E']);
+        let is_long =
+            sign.is_ascii_digit() && part.parse::<u64>().is_err() && !after.starts_with(['.', 'e', 'E']);
         if is_long {
             marked.push_str(&format!("\"{LONG_NUMBER}{part}\""));
         } else {

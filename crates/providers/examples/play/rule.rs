@@ -40,8 +40,12 @@ impl Rule {
             Self::Status => "nobody is logged in by an answer with an error status",
             Self::CallbackNames => "the callback of OAuth 1.0a names the flow by `oauth_token`",
             Self::OwnName => "User-Agent is our name, not the reference's",
-            Self::AccessTokenHash => "the ID token is made to name the access token that comes with it: that is checked",
-            Self::StateInUrl => "the flow is named in the callback URL, as the protocol has no other place for it",
+            Self::AccessTokenHash => {
+                "the ID token is made to name the access token that comes with it: that is checked"
+            }
+            Self::StateInUrl => {
+                "the flow is named in the callback URL, as the protocol has no other place for it"
+            }
             Self::Https => "a server's plain http URL is played as https: only that is followed",
             Self::NoLink => "what is no http or https URL is not shown as picture or page",
             Self::TokensNotKept => "tokens are not kept in the extra data",
