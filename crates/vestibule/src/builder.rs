@@ -202,6 +202,15 @@ impl Builder {
     }
 }
 
+/// Whether the apps at third parties can be used as they are configured.
+///
+/// # Errors
+/// [`BuildError::Providers`], with a line for each thing that is wrong.
+pub fn check_providers(config: &Config) -> Result<(), BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    providers(config, &Outbound::new()?, &clock).map(drop)
+}
+
 fn providers(config: &Config, outbound: &Outbound, clock: &Arc<dyn Clock>) -> Result<Providers, BuildError> {
     let social = &config.socialaccount;
     let wrong = |line: String| BuildError::Providers(vec![line]);

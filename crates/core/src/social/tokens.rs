@@ -43,6 +43,29 @@ pub async fn access(ctx: &Ctx, account: &SocialAccount) -> Result<Option<SecretS
     Ok(Some(fresh.access))
 }
 
+/// The same for an account of this user at this provider, or of several the one with this uid, else the oldest.
+///
+/// # Errors
+/// As [`access`].
+pub async fn access_of(
+    ctx: &Ctx,
+    user_id: i64,
+    provider: &str,
+    uid: Option<&str>,
+) -> Result<Option<SecretString>, Failure> {
+    let connected = of_user(ctx, user_id).await?;
+    let wanted =
+        |account: &&SocialAccount| account.provider == provider && uid.is_none_or(|uid| account.uid == uid);
+    match connected.iter().find(wanted) {
+        Some(account) => access(ctx, account).await,
+        None => Ok(None),
+    }
+}
+
+async fn of_user(ctx: &Ctx, user_id: i64) -> Outcome<Vec<SocialAccount>> {
+    Ok(social::of_user(&mut ctx.db.read().await?, user_id).await?)
+}
+
 async fn stored(ctx: &Ctx, account_id: i64) -> Outcome<Option<SocialToken>> {
     Ok(social::token(&mut ctx.db.read().await?, account_id).await?)
 }
