@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Asks in HTTP/1.0, so that answers come whole and end with the connection; as a page of that server would, where it
-/// changes something.
+/// Asks in HTTP/1.0, so that answers come whole and end with the connection.
 pub(crate) fn ask(
     address: SocketAddr,
     method: &str,
@@ -20,9 +19,6 @@ pub(crate) fn ask(
 ) -> Answer {
     let mut head =
         format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
-    if method != "GET" {
-        head += &format!("Origin: http://{address}\r\n");
-    }
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -36,20 +36,15 @@ const APPLICATION: &str = "https://app.example.org/signed-in";
 /// A verifier of PKCE and its challenge, from RFC 7636, appendix B.
 const PKCE: (&str, &str) =
     ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+/// What is said on the standard error of each process; shown if the test fails.
+const LOGS: [&str; 2] = ["provider.log", "vestibule.log"];
 /// Whoever has this name declines at the provider.
 const NOBODY: &str = "nobody";
 
 #[test]
 fn people_log_in_at_a_real_provider_which_changes_its_keys_in_between() {
     let Some(packages) = packages() else { return };
-    let folder = TempDir::new().unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let site = format!("http://{address}");
-    let provider = Provider::start(&packages, folder.path(), &site);
-    fs::write(folder.path().join("vestibule.toml"), settings(&site, &provider)).unwrap();
-    let mut command = vestibule(folder.path(), &["serve"]);
-    let _server = Server::start_at(address, command.stderr(Stdio::null()));
-    let world = World { site, address, provider };
+    let world = World::start(&packages);
 
     // Somebody new, by each kind of proof of who Vestibule is.
     let ada = world.enters(BY_SECRET, "ada");
@@ -65,7 +60,7 @@ fn people_log_in_at_a_real_provider_which_changes_its_keys_in_between() {
     assert_eq!(browser.visit(BY_SECRET, "login", NOBODY), "/done?error=cancelled&error_process=login");
     assert_eq!(browser.call("GET", "auth/session", None).status, 401);
 
-    an_account_with_a_password_is_connected(&world, folder.path());
+    an_account_with_a_password_is_connected(&world);
 
     // An application brings what it got itself.
     assert_eq!(world.brings(&world.id_token("ada")), Ok(ada.clone()));
@@ -89,8 +84,11 @@ fn people_log_in_at_a_real_provider_which_changes_its_keys_in_between() {
     refuses_what_is_tampered_with(&world);
 }
 
-fn an_account_with_a_password_is_connected(world: &World, folder: &Path) {
-    let made = run(folder, &["users", "create", "--email", "grace@navy.example", "--verified", "--json"]);
+fn an_account_with_a_password_is_connected(world: &World) {
+    let made = run(
+        world.folder.path(),
+        &["users", "create", "--email", "grace@navy.example", "--verified", "--json"],
+    );
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let mut browser = Browser::new(world);
     let body = json!({ "email": "grace@navy.example", "password": made["generated_password"] });
@@ -107,8 +105,10 @@ fn an_account_with_a_password_is_connected(world: &World, folder: &Path) {
     // And of no use to anybody else.
     let mut browser = Browser::new(world);
     assert_eq!(browser.visit(BY_SECRET, "login", "heidi"), "/done");
+    // She logs out there.
+    browser.cookies.retain(|name, _| !name.starts_with("_session"));
     let refused = browser.visit(BY_SECRET, "connect", "grace");
-    assert!(refused.starts_with("/done?error="), "{refused}");
+    assert_eq!(refused, "/done?error=connected_other&error_process=connect");
 }
 
 /// One letter is another in each part in turn; a token without any change gets through afterwards.
@@ -128,14 +128,28 @@ fn part(token: &str, place: usize) -> &str {
     token.split('.').nth(place).unwrap()
 }
 
-/// Who is there to talk to.
+/// Vestibule and the provider.
 struct World {
     site: String,
     address: SocketAddr,
     provider: Provider,
+    _server: Server,
+    folder: TempDir,
 }
 
 impl World {
+    fn start(packages: &Path) -> Self {
+        let folder = TempDir::new().unwrap();
+        let log = |name| File::create(folder.path().join(name)).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let site = format!("http://{address}");
+        let provider = Provider::start(packages, &site, log(LOGS[0]));
+        fs::write(folder.path().join("vestibule.toml"), settings(&site, &provider)).unwrap();
+        let mut command = vestibule(folder.path(), &["serve"]);
+        let server = Server::start_at(address, command.stderr(log(LOGS[1])));
+        Self { site, address, provider, _server: server, folder }
+    }
+
     /// Somebody logs in with a browser of their own; gives the user that they are.
     #[track_caller]
     fn enters(&self, app: &str, who: &str) -> Value {
@@ -191,6 +205,16 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in LOGS {
+                eprintln!("{log}:\n{}", fs::read_to_string(self.folder.path().join(log)).unwrap());
+            }
+        }
+    }
+}
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 fn form(fields: &[(&str, &str)]) -> String {
@@ -204,14 +228,16 @@ struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
+    /// With the token that a page needs to change something.
     fn new(world: &'a World) -> Self {
-        Self { world, cookies: BTreeMap::new() }
+        let mut browser = Self { world, cookies: BTreeMap::new() };
+        browser.call("GET", "config", None);
+        browser
     }
 
     /// Goes to the provider, is `who` there, and comes back; gives where the front end is called in the end.
     #[track_caller]
     fn visit(&mut self, app: &str, process: &str, who: &str) -> String {
-        self.call("GET", "config", None);
         let csrf = self.cookies["csrftoken"].clone();
         let body = form(&[
             ("provider", app),
@@ -268,7 +294,8 @@ impl<'a> Browser<'a> {
     ) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
-        let answer = ask(address, method, path, &[headers, &[("Cookie", &cookies)]].concat(), body);
+        let own = [("Cookie", &*cookies), ("Origin", &*self.world.site)];
+        let answer = ask(address, method, path, &[headers, &own].concat(), body);
         for cookie in answer.headers.get("set-cookie").into_iter().flat_map(|all| all.lines()) {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.insert(name.to_owned(), value.to_owned());
@@ -286,23 +313,20 @@ struct Provider {
 }
 
 impl Provider {
-    fn start(packages: &Path, folder: &Path, site: &str) -> Self {
-        let log = folder.join("provider.log");
+    fn start(packages: &Path, site: &str, log: File) -> Self {
         let process = Command::new("node")
             .arg("server.mjs")
             .current_dir(packages)
             .env("SITE", site)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut provider = Self { process, issuer: String::new(), key: String::new() };
         let mut greeting = String::new();
         BufReader::new(provider.process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
-        let Ok(greeting) = serde_json::from_str::<Value>(&greeting) else {
-            panic!("no provider: {}", fs::read_to_string(log).unwrap())
-        };
+        let greeting: Value = serde_json::from_str(&greeting).unwrap();
         provider.issuer = greeting["issuer"].as_str().unwrap().to_owned();
         provider.key = greeting["key"].as_str().unwrap().to_owned();
         provider

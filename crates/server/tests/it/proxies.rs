@@ -349,7 +349,9 @@ impl Proxy {
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        ask(self.address, method, path, headers, body)
+        let origin = format!("http://{}", self.address);
+        let own: &[_] = if method == "GET" { &[] } else { &[("Origin", &*origin)] };
+        ask(self.address, method, path, &[own, headers].concat(), body)
     }
 }
 

@@ -12,6 +12,8 @@ import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
 const { SITE } = process.env;
+// Nobody reads more than the first line.
+console.info = console.error;
 
 const rsa = () => generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ec = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
