@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -64,11 +64,11 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("private_key", "the key (PEM) for `private_key_jwt`"),
 ];
 
-/// Reads the settings of an app, and puts the endpoints that they name into its entry.
+/// Reads the settings of an app, and puts the endpoints that they name into its entry. `is_own`: the entry is the operator's.
 ///
 /// # Errors
 /// One line for each setting that is not known, missing, or of the wrong type.
-pub(crate) fn read(app: &App, entry: &mut Entry) -> Result<AppSettings, Vec<String>> {
+pub(crate) fn read(app: &App, entry: &mut Entry, is_own: bool) -> Result<AppSettings, Vec<String>> {
     let mut complaints = Vec::new();
     let mut all = Map::new();
     for (name, value) in &app.settings {
@@ -80,7 +80,7 @@ pub(crate) fn read(app: &App, entry: &mut Entry) -> Result<AppSettings, Vec<Stri
             Err(error) => complaints.push(format!("settings.{name}: {error}")),
         }
     }
-    let mut written = origins(&all);
+    let written = written(app, entry, &all, is_own);
     for (name, setting) in &entry.settings {
         if setting.required && !all.get(name).is_some_and(|value| value.as_str() != Some("")) {
             let about = setting.about.as_ref().map(|about| format!(" ({about})")).unwrap_or_default();
@@ -120,17 +120,30 @@ pub(crate) fn read(app: &App, entry: &mut Entry) -> Result<AppSettings, Vec<Stri
     if !reader.complaints.is_empty() {
         return Err(reader.complaints);
     }
-    written.dedup();
     Ok(AppSettings { all, written, ..settings })
 }
 
+/// The origins that the operator wrote.
+fn written(app: &App, entry: &Entry, all: &Map<String, Value>, is_own: bool) -> Vec<Origin> {
+    let mut written = origins(all);
+    // At one provider the key is a URL.
+    written.extend(app.key.iter().filter_map(|key| origin(key.expose_secret())));
+    // Some settings are the host alone.
+    let hosts = entry.urls().filter_map(Template::host_name).filter_map(|name| all.get(name)?.as_str());
+    written.extend(hosts.filter_map(|host| origin(&format!("https://{host}"))));
+    if is_own {
+        written.extend(entry.written_origins());
+    }
+    written
+}
+
 /// The origins of all URLs in the settings, however deep.
-pub(crate) fn origins(all: &Map<String, Value>) -> Vec<Origin> {
+fn origins(all: &Map<String, Value>) -> Vec<Origin> {
     all.values().flat_map(origins_in).collect()
 }
 
 /// Whether nobody on the way can read what is sent there.
-pub(crate) fn is_safe(origin: &Origin) -> bool {
+fn is_safe(origin: &Origin) -> bool {
     match origin {
         Origin::Tuple(scheme, host, _) if scheme == "http" => match host {
             Host::Domain(name) => name == "localhost",
@@ -141,14 +154,14 @@ pub(crate) fn is_safe(origin: &Origin) -> bool {
     }
 }
 
+fn origin(url: &str) -> Option<Origin> {
+    let url = Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.origin())
+}
+
 fn origins_in(value: &Value) -> Vec<Origin> {
     match value {
-        Value::String(text) => Url::parse(text)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .map(|url| url.origin())
-            .into_iter()
-            .collect(),
+        Value::String(text) => origin(text).into_iter().collect(),
         Value::Array(list) => list.iter().flat_map(origins_in).collect(),
         Value::Object(object) => origins(object),
         _ => Vec::new(),

@@ -53,16 +53,19 @@ fn provider(app: &App, catalogue: &Catalogue, world: &World) -> Result<Provider,
     if app.provider == "dummy" && !is_local(world) {
         complaints.push("it logs in anybody as anybody, so it works on localhost only; remove it".to_owned());
     }
-    match app_settings::read(app, &mut entry) {
-        Ok(mut settings) if complaints.is_empty() => {
-            if is_own {
-                settings.written.extend(entry.written_origins());
-            }
-            Ok(Provider::new(app.clone(), entry, settings))
-        }
-        Ok(_) => Err(complaints),
-        Err(more) => Err(complaints.into_iter().chain(more).collect()),
+    let settings = app_settings::read(app, &mut entry, is_own);
+    let settings = match (settings, complaints.is_empty()) {
+        (Ok(settings), true) => settings,
+        (Ok(_), false) => return Err(complaints),
+        (Err(more), _) => return Err(complaints.into_iter().chain(more).collect()),
+    };
+    let provider = Provider::new(app.clone(), entry, settings);
+    if !makes_urls(&provider, world) {
+        return Err(vec![
+            "its settings make no URLs; hosts are written alone, bases with https://".to_owned(),
+        ]);
     }
+    Ok(provider)
 }
 
 /// What the provider needs of an app and this one lacks.
@@ -79,6 +82,13 @@ fn missing(app: &App, entry: &Entry) -> Vec<String> {
         (entry.protocol == Protocol::Oidc && app.provider_id.is_none()).then_some("provider_id");
     let lacking = entry.needs.iter().filter_map(lacks).chain(provider_id);
     lacking.map(|name| format!("{name} is needed")).collect()
+}
+
+/// Whether all URLs can be made that depend on settings alone.
+fn makes_urls(provider: &Provider, world: &World) -> bool {
+    let values = provider.values(world);
+    let mut settled = provider.entry().urls().filter(|url| url.is_settled(&values));
+    settled.all(|url| url.url(&values).is_ok())
 }
 
 /// Whether people reach the server on this machine alone.

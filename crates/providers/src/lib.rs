@@ -6,7 +6,10 @@
 
 mod app_settings;
 mod assemble;
+mod callback_page;
 mod catalogue;
+mod client_auth;
+mod departure;
 mod display;
 mod error;
 mod identity;
@@ -16,17 +19,23 @@ mod oauth1;
 mod oauth2;
 mod oidc;
 mod openid2;
+#[doc(hidden)]
+pub mod played;
 mod provider;
 mod providers;
 mod quirks;
+#[cfg(test)]
+mod rehearsal;
 mod request;
 mod rule;
 mod template;
 mod world;
 
+pub use callback_page::CallbackPage;
+pub use catalogue::{Listed, ListedSetting, catalogue, catalogue_markdown};
 pub use error::ProviderError;
 pub use identity::{Identity, ProviderEmail};
 pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};
-pub use provider::{CallbackPage, Provider};
+pub use provider::{POSTED, Provider};
 pub use providers::Providers;
 pub use world::World;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 use vestibule_base::security::Millis;
 
 use crate::identity::Identity;
@@ -16,6 +17,14 @@ pub struct Start<'a> {
     /// The query of the request that asked for it. Only for the few providers that need to be told something (a shop's
     /// host): never believed, always checked.
     pub query: &'a [(String, String)],
+}
+
+impl Start<'_> {
+    /// Our callback URL with `state`, for protocols that hand back nothing but what the URL itself carries.
+    pub(crate) fn return_to(&self, redirect_uri: &str) -> String {
+        let state: String = form_urlencoded::byte_serialize(self.state.as_bytes()).collect();
+        format!("{redirect_uri}?state={state}")
+    }
 }
 
 /// Where to send the person, and what to remember until they come back.

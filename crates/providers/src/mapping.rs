@@ -166,3 +166,188 @@ fn extra_data(rules: &ExtraData, data: &Value, values: &Values<'_>) -> Value {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::tests::values;
+
+    const COMMON: &str = "name = 'X'\nmap = { uid = '/id', email = '/email', email_verified = '/ok', name = '/name', phone = '/phone', first_name = '/first' }";
+    const LIST: &str = "name = 'X'\nmap = { uid = '/id', email = '/email', email_verified = true, emails = { list = '/list', email = '/e', verified = '/v', primary = '/p' } }";
+
+    fn map_with(entry: &str, data: Value, verified: VerifiedEmail) -> Result<Identity, ProviderError> {
+        let entry: Entry = toml::from_str(entry).unwrap();
+        identity(&entry, &data, &verified, values(json!({})))
+    }
+
+    fn map(data: Value) -> Result<Identity, ProviderError> {
+        map_with(COMMON, data, VerifiedEmail::default())
+    }
+
+    fn email(email: &str, verified: bool, primary: bool) -> ProviderEmail {
+        ProviderEmail { email: email.to_owned(), verified, primary }
+    }
+
+    #[test]
+    fn a_uid_is_a_text_or_a_whole_number() {
+        assert_eq!(map(json!({"id": "a"})).unwrap().uid, "a");
+        assert_eq!(map(json!({"id": 18446744073709551615_u64})).unwrap().uid, "18446744073709551615");
+        assert_eq!(map(json!({"id": -1})).unwrap().uid, "-1");
+        assert_eq!(map(json!({"id": "é".repeat(191)})).unwrap().uid.chars().count(), 191);
+        let long = "x".repeat(192);
+        for bad in [
+            json!(null),
+            json!(true),
+            json!(false),
+            json!(1.5),
+            json!(1e300),
+            json!([]),
+            json!({}),
+            json!(""),
+            json!(long),
+        ] {
+            assert!(matches!(map(json!({ "id": bad })), Err(ProviderError::Answer(_))));
+        }
+    }
+
+    #[test]
+    fn o4_an_error_answer_logs_nobody_in() {
+        for answer in
+            [json!({"error": "invalid_token"}), json!({}), json!([]), json!(null), json!("error"), json!(404)]
+        {
+            assert!(matches!(map(answer), Err(ProviderError::Answer(_))));
+        }
+    }
+
+    #[test]
+    fn half_a_composed_uid_is_nobodys() {
+        let entry = "name = 'X'\nmap = { uid = '{/team}_{/user}' }";
+        let map = |data| map_with(entry, data, VerifiedEmail::default());
+        assert_eq!(map(json!({"team": "t", "user": 1})).unwrap().uid, "t_1");
+        assert!(map(json!({"team": "t"})).is_err());
+        assert!(map(json!({"user": null, "team": null})).is_err());
+    }
+
+    #[test]
+    fn names_are_cut_out_of_the_whole_name() {
+        let names = |data: Value| {
+            let identity = map(data).unwrap();
+            (identity.first_name, identity.last_name)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            names(json!({"id": 1, "name": "Ada King Lovelace"})),
+            (some("Ada"), some("King Lovelace"))
+        );
+        assert_eq!(names(json!({"id": 1, "name": "Ada"})), (some("Ada"), None));
+        assert_eq!(names(json!({"id": 1, "name": "Ada King", "first": "A."})), (some("A."), some("King")));
+        assert_eq!(names(json!({"id": 1, "name": {"first": "Ada"}, "first": true})), (None, None));
+    }
+
+    #[test]
+    fn only_true_and_its_text_verify_an_address() {
+        let verified = |ok: Value| map(json!({"id": 1, "email": "A@B.example", "ok": ok})).unwrap().emails;
+        for yes in [json!(true), json!("true")] {
+            assert_eq!(verified(yes), [email("a@b.example", true, true)]);
+        }
+        for no in [
+            json!(false),
+            json!("false"),
+            json!("True"),
+            json!(1),
+            json!("1"),
+            json!(null),
+            json!([1]),
+            json!({"a": 1}),
+        ] {
+            assert_eq!(verified(no), [email("a@b.example", false, true)]);
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_left_out() {
+        let at_last = format!("{}@b.example", "a".repeat(250));
+        let bad = [
+            "",
+            "a",
+            "@b.example",
+            "a@",
+            "a@b",
+            "ä@b.example",
+            "a@bücher.example",
+            "a b@c.example",
+            "a@@b.example",
+            "a@b.example\r\nx",
+            &at_last,
+        ];
+        for bad in bad.map(Value::from).into_iter().chain([json!(null), json!(["a@b.example"]), json!(5)]) {
+            let identity = map(json!({ "id": 1, "email": bad })).unwrap();
+            assert_eq!((identity.email, identity.emails), (None, Vec::new()));
+        }
+        assert!(map(json!({"id": 1})).unwrap().emails.is_empty());
+    }
+
+    #[test]
+    fn a_list_is_merged_and_sorted() {
+        let list = json!([
+            {"e": "B@x.example", "v": true, "p": false}, {"e": "none"}, "text", {"e": "c@x.example", "v": "false", "p": null},
+            {"e": "a@x.example", "v": true, "p": true}, {"e": "b@X.example", "v": false},
+        ]);
+        let data = json!({"id": 1, "email": "new@x.example", "list": list});
+        let identity = map_with(LIST, data, VerifiedEmail::default()).unwrap();
+        let expected = [
+            email("a@x.example", true, true),
+            // The flag for a single address says nothing beside a list.
+            email("new@x.example", false, true),
+            email("c@x.example", false, false),
+            // Once verified, once not: not.
+            email("b@x.example", false, false),
+        ];
+        assert_eq!(identity.emails, expected);
+        assert_eq!(identity.email.as_deref(), Some("new@x.example"));
+        let alone =
+            map_with(LIST, json!({"id": 1, "email": "a@x.example"}), VerifiedEmail::default()).unwrap();
+        assert_eq!(alone.emails, [email("a@x.example", true, true)]);
+        let listed = json!({"id": 1, "list": [{"e": "a@x.example"}, {"e": "b@x.example"}]});
+        assert_eq!(
+            map_with(LIST, listed, VerifiedEmail::default()).unwrap().email.as_deref(),
+            Some("b@x.example")
+        );
+    }
+
+    #[test]
+    fn the_operator_can_say_that_addresses_are_verified() {
+        let data = || json!({"id": 1, "email": "a@Corp.example"});
+        let verified = |setting: VerifiedEmail| map_with(COMMON, data(), setting).unwrap().emails[0].verified;
+        assert!(verified(VerifiedEmail::All(true)));
+        assert!(verified(VerifiedEmail::Domains(vec!["CORP.example".to_owned()])));
+        assert!(!verified(VerifiedEmail::Domains(vec!["example".to_owned(), "evilcorp.example".to_owned()])));
+    }
+
+    #[test]
+    fn phones_are_kept_in_international_form_only() {
+        let phone = |phone: &str| map(json!({"id": 1, "phone": phone})).unwrap().phone;
+        assert_eq!(phone("+31612345678").as_deref(), Some("+31612345678"));
+        for bad in ["0612345678", "+0612345678", "+31 6", "+3161234567890123", "+"] {
+            assert_eq!(phone(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_what_the_entry_says() {
+        let kept = |rules: &str, data: Value| {
+            let rules: ExtraData = toml::from_str(rules).unwrap();
+            extra_data(&rules, &data, &values(json!({})))
+        };
+        let data = || json!({"a": 1, "b": {"c": 2, "token": "t"}});
+        assert_eq!(kept("", data()), data());
+        assert_eq!(kept("only = ['a']", data()), json!({"a": 1}));
+        assert_eq!(kept("without = ['/b/token', '/gone']", data()), json!({"a": 1, "b": {"c": 2}}));
+        assert_eq!(kept("select = '/b'", data()), json!({"c": 2, "token": "t"}));
+        assert_eq!(kept("select = '/gone'", data()), json!({}));
+        assert_eq!(kept("build = { x = '/b/c', y = '/gone' }", data()), json!({"x": 2}));
+        assert_eq!(kept("add = { x = '/b/c' }\nonly = ['a']", data()), json!({"a": 1, "x": 2}));
+    }
+}

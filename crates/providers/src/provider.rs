@@ -11,6 +11,7 @@ use vestibule_base::config::App;
 use vestibule_base::outbound::Endpoint;
 
 use crate::app_settings::AppSettings;
+use crate::callback_page::CallbackPage;
 use crate::catalogue::entry::{Entry, Protocol, RedirectUri};
 use crate::error::ProviderError;
 use crate::identity::Identity;
@@ -19,6 +20,9 @@ use crate::quirks::{self, Quirk};
 use crate::template::Values;
 use crate::world::World;
 use crate::{display, mapping};
+
+/// The parameter of a callback that says that what its page asks for was posted.
+pub const POSTED: &str = "posted";
 
 /// A provider that people can use.
 pub struct Provider {
@@ -100,8 +104,15 @@ impl Provider {
 
     /// The page that the callback shows in place of going on, if it must ask the browser for more.
     #[must_use]
-    pub fn callback_page(&self, _callback: &Callback) -> Option<CallbackPage> {
-        None
+    pub fn callback_page(&self, callback: &Callback) -> Option<CallbackPage> {
+        if callback.get(POSTED).is_some() {
+            return None;
+        }
+        match self.entry.quirk.as_deref() {
+            Some("telegram") => Some(CallbackPage::telegram()),
+            Some("dummy") => Some(CallbackPage::dummy()),
+            _ => None,
+        }
     }
 
     /// Whether a login can begin by redirect.
@@ -142,10 +153,7 @@ impl Provider {
     /// The path of the callback, below the site.
     #[must_use]
     pub fn callback_path(&self, world: &World) -> String {
-        match self.entry.protocol {
-            Protocol::Oidc => format!("/accounts/{}/{}/login/callback/", world.oidc_prefix, self.id()),
-            protocol => callback_path(self.entry.slug.as_deref().unwrap_or(self.kind()), protocol),
-        }
+        callback_path(&self.entry, self.kind(), self.id(), &world.oidc_prefix)
     }
 
     /// The URL of the callback: what is registered at the provider.
@@ -316,19 +324,10 @@ impl Provider {
     }
 }
 
-/// A page that a callback shows.
-#[derive(Debug)]
-pub struct CallbackPage {
-    /// HTML, whole.
-    pub html: String,
-    /// The hash of its one script, as `script-src` of CSP names it.
-    pub script_hash: &'static str,
-}
-
-/// The path of the callback of a provider that is not OpenID Connect.
-pub(crate) fn callback_path(slug: &str, protocol: Protocol) -> String {
-    match protocol {
-        Protocol::OAuth1 | Protocol::OAuth2 | Protocol::Oidc => format!("/accounts/{slug}/login/callback/"),
-        Protocol::OpenId2 | Protocol::Own => format!("/accounts/{slug}/callback/"),
+/// The path of the callback of the provider `kind`; with OpenID Connect, of its app `id`.
+pub(crate) fn callback_path(entry: &Entry, kind: &str, id: &str, oidc_prefix: &str) -> String {
+    match entry.protocol {
+        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{}/", entry.callback),
+        _ => format!("/accounts/{}/{}/", entry.slug.as_deref().unwrap_or(kind), entry.callback),
     }
 }

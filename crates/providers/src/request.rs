@@ -36,6 +36,16 @@ impl Request {
         }
     }
 
+    /// Sets a field of the form, or of the query where there is no form.
+    pub(crate) fn set_field(&mut self, name: &str, value: String) {
+        if let Body::Form(fields) = &mut self.body {
+            fields.retain(|(known, _)| known != name);
+            fields.push((name.to_owned(), value));
+        } else {
+            self.query([(name, value.as_str())]);
+        }
+    }
+
     /// Sends it to its URL, which `endpoint` has judged.
     ///
     /// # Errors

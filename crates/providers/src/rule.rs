@@ -385,3 +385,100 @@ impl<'de> Visitor<'de> for RuleVisitor {
         FullRule::deserialize(MapAccessDeserializer::new(table)).map(|rule| Rule::Full(Box::new(rule)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::template::tests::values;
+
+    fn rule(text: &str) -> Rule {
+        let mut table: toml::Table = toml::from_str(&format!("rule = {text}")).unwrap();
+        table.remove("rule").unwrap().try_into().unwrap()
+    }
+
+    fn find(text: &str, data: Value) -> Option<Value> {
+        rule(text).find(&data, &values(json!({ "field": "b" })))
+    }
+
+    #[test]
+    fn pointers_find_what_is_not_null() {
+        let data = json!({"a": [{"b": 1}], "x/y": {"~": true}, "n": null});
+        assert_eq!(find("'/a/0/b'", data.clone()), Some(json!(1)));
+        assert_eq!(find("'/a/0/{field}'", data.clone()), Some(json!(1)));
+        assert_eq!(find("'/x~1y/~0'", data.clone()), Some(json!(true)));
+        assert_eq!(find("''", json!(5)), Some(json!(5)));
+        for nothing in ["'/n'", "'/a/1'", "'/a/-1'", "'/a/b'", "'/x'", "'/a/0/{nobody}'"] {
+            assert_eq!(find(nothing, data.clone()), None, "{nothing}");
+        }
+        assert!("a".parse::<Pointer>().is_err());
+    }
+
+    #[test]
+    fn pointers_put_and_remove() {
+        let none = values(json!({}));
+        let mut data = json!({"a": {"b": 1}, "l": [1]});
+        "/a/c/d".parse::<Pointer>().unwrap().put(&mut data, json!(2), &none);
+        "/a/b".parse::<Pointer>().unwrap().remove(&mut data);
+        "/l/0".parse::<Pointer>().unwrap().remove(&mut data);
+        assert_eq!(data, json!({"a": {"c": {"d": 2}}, "l": [1]}));
+        Pointer::default().put(&mut data, json!(3), &none);
+        assert_eq!(data, json!(3));
+    }
+
+    #[test]
+    fn templates_of_data_are_trimmed_and_whole_where_that_is_asked() {
+        assert_eq!(find("'{/a} {/b}'", json!({"a": "x"})), Some(json!("x")));
+        assert_eq!(find("'{/a} {/b}'", json!({})), None);
+        let uid = rule("['{/a}_{/b}', '/c']");
+        let none = values(json!({}));
+        assert_eq!(uid.find_whole(&json!({"a": 1, "b": 2}), &none), Some(json!("1_2")));
+        assert_eq!(uid.find_whole(&json!({"a": 1, "c": "c"}), &none), Some(json!("c")));
+        assert_eq!(uid.find_whole(&json!({"a": 1}), &none), None);
+    }
+
+    #[test]
+    fn the_first_true_value_counts() {
+        let data = json!({"no": false, "zero": 0, "empty": "", "list": [], "yes": "x"});
+        assert_eq!(
+            find("['/gone', '/no', '/zero', '/empty', '/list', '/yes']", data.clone()),
+            Some(json!("x"))
+        );
+        assert_eq!(find("['/no', '/zero']", data), None);
+        assert_eq!(find("true", json!({})), Some(json!(true)));
+    }
+
+    #[test]
+    fn tables_choose_and_change() {
+        let data = json!({
+            "name": "Ada King Lovelace", "mail": "a@Relay.example", "state": "registered", "yes": 1,
+            "list": [{"id": 1}, {"id": 2, "main": true}], "roles": {"teacher": {"u": "ada"}}, "uri": "/users/77",
+        });
+        let find = |text: &str| find(text, data.clone());
+        assert_eq!(find("{ value = '/name', before = ' ' }"), Some(json!("Ada")));
+        assert_eq!(find("{ value = '/name', after = ' ' }"), Some(json!("King Lovelace")));
+        assert_eq!(find("{ value = '/state', before = ' ' }"), Some(json!("registered")));
+        assert_eq!(find("{ value = '/state', after = ' ' }"), None);
+        assert_eq!(
+            find("{ value = '/name', replace = ['a', 'o'], lower = true }"),
+            Some(json!("ado king loveloce"))
+        );
+        assert_eq!(find("{ value = '/uri', last_segment = true }"), Some(json!("77")));
+        assert_eq!(find("{ value = '/state', equals = 'registered' }"), Some(json!(true)));
+        assert_eq!(find("{ value = '/name', equals = 'registered' }"), Some(json!(false)));
+        assert_eq!(find("{ value = '/state', unless_equals = 'registered' }"), None);
+        assert_eq!(find("{ value = '/mail', unless_suffix = '@relay.example' }"), None);
+        assert_eq!(find("{ value = '/gone', default = 'd' }"), Some(json!("d")));
+        assert_eq!(find("{ value = '/name', if = ['/yes', '/gone'] }"), None);
+        assert_eq!(find("{ any_true = ['/gone', '/yes'] }"), Some(json!(true)));
+        assert_eq!(find("{ any_true = ['/gone'] }"), Some(json!(false)));
+        assert_eq!(find("{ find_in = '/list', where = ['/main'], take = '/id' }"), Some(json!(2)));
+        assert_eq!(find("{ find_in = '/list', where = ['/gone'], take = '/id' }"), None);
+        assert_eq!(
+            find("{ find_in = '/list', where = ['/gone'], take = '/id', or_first = true }"),
+            Some(json!(1))
+        );
+        assert_eq!(find("{ first_entry_of = '/roles', take = '/u' }"), Some(json!("ada")));
+    }
+}

@@ -171,6 +171,25 @@ impl Template {
         })
     }
 
+    /// Whether names alone fill it, and all of these have a value.
+    pub(crate) fn is_settled(&self, values: &Values<'_>) -> bool {
+        self.0.iter().all(|part| match part {
+            Part::Text(_) => true,
+            Part::Place { from: From::Name(name), .. } => values.name(name).is_some(),
+            Part::Place { .. } => false,
+        })
+    }
+
+    /// The name that is its host, where it begins with `https://{name}`.
+    pub(crate) fn host_name(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Text(text), Part::Place { from: From::Name(name), .. }, ..] if text == "https://" => {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
     /// Its origin, if that is written out.
     pub(crate) fn fixed_origin(&self) -> Option<Origin> {
         let Some(Part::Text(text)) = self.0.first() else { return None };
@@ -326,4 +345,130 @@ fn place(template: &str, inside: &str) -> Result<Part, Malformed> {
         return Err(Malformed::Kind(template.to_owned(), inside.to_owned()));
     };
     Ok(Part::Place { from, default })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    static NOTHING: BTreeMap<String, Derived> = BTreeMap::new();
+
+    /// Values of these settings and nothing else.
+    pub(crate) fn values(settings: Value) -> Values<'static> {
+        let Value::Object(settings) = settings else { panic!("an object") };
+        Values {
+            settings: Cow::Owned(settings),
+            derived: &NOTHING,
+            named: BTreeMap::new(),
+            before: &Value::Null,
+            token: &Value::Null,
+            first: &Value::Null,
+            discovery: &Value::Null,
+            callback: &[],
+            query: &[],
+        }
+    }
+
+    fn template(text: &str) -> Template {
+        text.parse().unwrap()
+    }
+
+    fn url(text: &str, settings: Value) -> Option<String> {
+        template(text).url(&values(settings)).ok().map(String::from)
+    }
+
+    #[test]
+    fn every_kind_of_placeholder_is_filled() {
+        let (token, first) = (json!({"a": {"b": 7}}), json!({"id": "i"}));
+        let (before, discovery) = (json!({"t": "app"}), json!({"issuer": "iss"}));
+        let params = [("x".to_owned(), "one".to_owned()), ("x".to_owned(), "two".to_owned())];
+        let mut values = values(json!({"flag": true, "list": ["a", "b"], "none": null}));
+        values.token = &token;
+        values.first = &first;
+        values.before = &before;
+        values.discovery = &discovery;
+        values.callback = &params;
+        values.named.insert("code", "c".to_owned());
+        let text = |text: &str| template(text).text(&values);
+        assert_eq!(text("{token:/a/b}-{step1:/id}-{before:/t}-{discovery:issuer}").unwrap(), "7-i-app-iss");
+        assert_eq!(text("{callback:x}{code}{flag}({list})").unwrap(), "onectrue(a,b)");
+        assert_eq!(text("{token:/nothing|else}").unwrap(), "else");
+        assert_eq!(text("a{none}"), None);
+        assert_eq!(text("{token:/a}"), None, "an object is no text");
+        assert_eq!(template("{token:/a}").value(&values), Some(json!({"b": 7})));
+        assert_eq!(template("{token:}").value(&values), Some(token.clone()));
+    }
+
+    #[test]
+    fn malformed_templates_are_refused() {
+        for text in ["{", "}", "a{b", "a}b", "{a{b}}", "{}", "{what:x}", "{a b}", "{token:x}"] {
+            assert!(text.parse::<Template>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bases_hosts_and_segments_are_put_together() {
+        let base = |base: &str| url("{base}/v1", json!({ "base": base }));
+        assert_eq!(base("https://a.example").unwrap(), "https://a.example/v1");
+        assert_eq!(base("https://a.example/sub/").unwrap(), "https://a.example/sub/v1");
+        assert_eq!(base("http://localhost:8080").unwrap(), "http://localhost:8080/v1");
+        for bad in ["a.example", "ftp://a.example", "https://u:p@a.example", "https://a.example?x=", ""] {
+            assert_eq!(base(bad), None, "{bad}");
+        }
+        assert_eq!(url("{base}v1", json!({"base": "https://a.example"})).unwrap(), "https://a.example/v1");
+        assert_eq!(
+            url("{base}", json!({"base": "https://a.example/x?y=1"})).unwrap(),
+            "https://a.example/x?y=1"
+        );
+
+        let host = |host: &str| url("https://{host}/v1", json!({ "host": host }));
+        assert_eq!(host("a.example:8443").unwrap(), "https://a.example:8443/v1");
+        for bad in ["", "a/b", "a@b", "a?b", "a#b", "a\\b", "https://a.example", "a:b", "a b"] {
+            assert_eq!(host(bad), None, "{bad}");
+        }
+        assert_eq!(url("https://{x}.a.example/", json!({"x": "evil.example:80"})), None);
+
+        let segment = |segment: &str| url("https://a.example/u/{x}/z", json!({ "x": segment }));
+        assert_eq!(segment("a/b ?#%2e").unwrap(), "https://a.example/u/a%2Fb%20%3F%23%252e/z");
+        for bad in ["", ".", "..", "..."] {
+            assert_eq!(segment(bad), None, "{bad}");
+        }
+        assert_eq!(url("https://a.example/{x}", json!({})), None, "no value");
+    }
+
+    #[test]
+    fn origins_are_known_where_they_are_written_out() {
+        let origin = |text| template(text).fixed_origin().map(|origin| origin.ascii_serialization());
+        assert_eq!(origin("https://a.example/{x}").as_deref(), Some("https://a.example"));
+        assert_eq!(origin("https://a.example").as_deref(), Some("https://a.example"));
+        assert_eq!(origin("https://a.example{x}"), None);
+        assert_eq!(origin("https://{x}/"), None);
+        assert_eq!(origin("{x}/a"), None);
+        assert_eq!(template("https://{x}.{y}/").host_name(), Some("x"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_changes_scheme_or_host(value in ".*", hostile in "[/\\\\.@:?#%a-z0-9 \t\r\n{}]{0,12}") {
+            for value in [&value, &hostile] {
+                for text in ["https://a.example/{x}", "https://a.example/v/{x}/z", "https://a.example/?q={x}", "https://a.example/{x}{x}"] {
+                    if let Ok(url) = template(text).url(&values(json!({ "x": value }))) {
+                        prop_assert_eq!(url.origin().ascii_serialization(), "https://a.example");
+                        prop_assert_eq!(url.username(), "");
+                        let path = url.path().to_owned();
+                        prop_assert!(!text.contains("/v/") || (path.starts_with("/v/") && path.ends_with("/z")));
+                    }
+                }
+                if let Ok(url) = template("https://{x}.a.example/p").url(&values(json!({ "x": value }))) {
+                    prop_assert_eq!(url.scheme(), "https");
+                    prop_assert_eq!(url.port(), None);
+                    prop_assert!(url.host_str().unwrap().ends_with(".a.example"));
+                    prop_assert_eq!(url.path(), "/p");
+                }
+            }
+        }
+    }
 }

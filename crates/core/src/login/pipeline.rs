@@ -226,6 +226,7 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
     );
     leave_behind(tx, visit, user.id).await?;
     session::enter(ctx, tx, visit, user, email, login.state.records).await?;
+    visit.entered = true;
     token::grant(ctx, tx, visit).await
 }
 

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Origin, Url};
 
+use crate::quirks;
 use crate::rule::{Pointer, Rule};
 use crate::template::Template;
 
-/// A provider.
+/// A provider. The head of `catalogue.toml` explains the words.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
@@ -21,6 +22,9 @@ pub(crate) struct Entry {
     pub(crate) slug: Option<String>,
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// The last part of its callback URL.
+    #[serde(default = "callback")]
+    pub(crate) callback: String,
     /// The file in `quirks/` that says the rest.
     #[serde(default)]
     pub(crate) quirk: Option<String>,
@@ -86,23 +90,42 @@ impl Entry {
     /// # Errors
     /// What is wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
+        let is_given = |name: &str| self.settings.contains_key(name) || KNOWN.contains(&name);
         for (name, derived) in &self.derived {
-            if !self.settings.contains_key(&derived.when) && !KNOWN.contains(&derived.when.as_str()) {
-                return Err(format!("derived.{name} depends on {:?}, which is no setting", derived.when));
+            // Not from each other: so that following them comes to an end.
+            let templates = std::iter::once(&derived.then).chain(&derived.otherwise);
+            let mut from = templates.flat_map(Template::names).chain([derived.when.as_str()]);
+            if let Some(unknown) = from.find(|name| !is_given(name)) {
+                return Err(format!("derived.{name} is made from {unknown:?}, which is no setting"));
             }
         }
-        let unknown = |name: &&str| {
-            !self.settings.contains_key(*name) && !self.derived.contains_key(*name) && !KNOWN.contains(name)
-        };
+        if let Some(name) = self.quirk.as_deref().filter(|name| !quirks::is_known(name)) {
+            return Err(format!("there is no quirk {name:?}"));
+        }
+        let unknown = |name: &&str| !is_given(name) && !self.derived.contains_key(*name);
         match self.templates().into_iter().flat_map(Template::names).find(unknown) {
             Some(name) => Err(format!("{{{name}}} is neither a setting nor known to the flow")),
             None => Ok(()),
         }
     }
 
+    /// The URLs that are called, or that people are sent to.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &Template> {
+        let authorize = self.authorize.iter().map(|authorize| &authorize.url);
+        let token = self.token.iter().map(|token| &token.url);
+        let calls = self.request_token.iter().chain(&self.before_token).map(|call| &call.url);
+        let profile = self.profile.iter().map(|step| &step.url);
+        let keys = self.id_token.iter().map(|id_token| &id_token.keys);
+        authorize.chain(calls).chain(token).chain(profile).chain(keys).chain(&self.openid_server)
+    }
+
     /// The origins that its URLs write out.
     pub(crate) fn written_origins(&self) -> Vec<Origin> {
-        let urls = self.templates().into_iter().filter_map(Template::fixed_origin);
+        let derived = self
+            .derived
+            .values()
+            .flat_map(|derived| std::iter::once(&derived.then).chain(&derived.otherwise));
+        let urls = self.urls().chain(derived).filter_map(Template::fixed_origin);
         let defaults = self
             .settings
             .values()
@@ -264,7 +287,7 @@ pub(crate) enum RedirectUri {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Call {
-    #[serde(default)]
+    #[serde(default = "post")]
     pub(crate) method: Verb,
     pub(crate) url: Template,
     #[serde(default)]
@@ -572,6 +595,10 @@ pub(crate) enum KeyFormat {
     Jwks,
     /// An object of key ids and PEM certificates.
     Pem,
+}
+
+fn callback() -> String {
+    "login/callback".to_owned()
 }
 
 fn client_id() -> Vec<Credential> {

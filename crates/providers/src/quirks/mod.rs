@@ -1,5 +1,25 @@
 //! What the data of the catalogue cannot say: one small file for each oddity, named by an entry's `quirk`.
 
+mod apple;
+mod battlenet;
+mod dataporten;
+mod discord;
+pub(crate) mod draugiem;
+pub(crate) mod dummy;
+mod facebook;
+mod frontier;
+mod linkedin;
+mod md5_signature;
+mod mediawiki;
+mod patreon;
+pub(crate) mod pocket;
+mod shopify;
+mod snapchat;
+pub(crate) mod steam;
+pub(crate) mod telegram;
+mod tiktok;
+mod vk;
+
 use std::pin::Pin;
 
 use secrecy::SecretString;
@@ -131,9 +151,30 @@ pub(crate) trait Quirk: Sync {
 pub(crate) type Vouched<'a> = Pin<Box<dyn Future<Output = Result<Tokens, ProviderError>> + Send + 'a>>;
 
 /// All quirks, by the names that entries use.
-static ALL: &[(&str, &dyn Quirk)] = &[];
+static ALL: &[(&str, &dyn Quirk)] = &[
+    ("apple", &apple::Apple),
+    ("battlenet", &battlenet::BattleNet),
+    ("dataporten", &dataporten::Dataporten),
+    ("discord", &discord::Discord),
+    ("facebook", &facebook::Facebook),
+    ("frontier", &frontier::Frontier),
+    ("linkedin", &linkedin::LinkedIn),
+    ("mailru", &md5_signature::MailRu),
+    ("mediawiki", &mediawiki::MediaWiki),
+    ("odnoklassniki", &md5_signature::Odnoklassniki),
+    ("patreon", &patreon::Patreon),
+    ("shopify", &shopify::Shopify),
+    ("snapchat", &snapchat::Snapchat),
+    ("tiktok", &tiktok::TikTok),
+    ("vk", &vk::Vk),
+];
 
 /// The quirk of that name.
 pub(crate) fn named(name: &str) -> Option<&'static dyn Quirk> {
     ALL.iter().find(|(known, _)| *known == name).map(|(_, quirk)| *quirk)
+}
+
+/// Whether entries may name it: a quirk, or a file that speaks to its provider in a way of its own.
+pub(crate) fn is_known(name: &str) -> bool {
+    named(name).is_some() || ["draugiem", "dummy", "pocket", "steam", "telegram"].contains(&name)
 }

@@ -20,7 +20,7 @@ pub(super) enum Answer {
     /// A redirect of a browser: always to be followed by GET.
     Redirect(String),
     /// A page of our own, with the hash of the one script that it may run (CSP level 3).
-    Page { html: String, script_hash: &'static str },
+    Page { html: String, script_hash: String },
     /// An envelope.
     Envelope { status: StatusCode, data: Option<Box<RawValue>>, meta: Meta<'static> },
 }
@@ -64,7 +64,7 @@ impl Answer {
         match self {
             Self::Written(bytes) => envelope::json(StatusCode::OK, bytes),
             Self::Redirect(location) => redirect(&location),
-            Self::Page { html, script_hash } => page(html, script_hash),
+            Self::Page { html, script_hash } => page(html, &script_hash),
             Self::Envelope { status, data, meta } => {
                 let meta = Meta {
                     session_token: handed.session_token,
@@ -90,9 +90,8 @@ fn redirect(location: &str) -> Response<Body> {
 }
 
 fn page(html: String, script_hash: &str) -> Response<Body> {
-    let policy = format!(
-        "default-src 'none'; script-src '{script_hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    );
+    let policy =
+        format!("default-src 'none'; script-src '{script_hash}'; base-uri 'none'; frame-ancestors 'none'");
     let mut response = Response::new(Body::from(html));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -238,17 +238,15 @@ impl Door {
             query: parts.uri.query().map(str::to_owned),
             body,
         };
-        let mut before = None;
         let work = async {
             door.present(&mut call).await?;
-            before = user_of(&call.visit);
             handler(&mut call).await
         };
         match tokio::time::timeout(manner.patience, work).await {
             Ok(Ok(answer)) => {
                 // The token changes whenever somebody enters, so that one from before is worthless (S4).
-                let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
-                let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
+                let csrf =
+                    held.and_then(|held| if call.visit.entered { Csrf::fresh().ok() } else { held.to_set() });
                 let response = answer.into_response(door.handed(&call.visit));
                 door.leave(response, csrf, &call.visit)
             }
@@ -361,8 +359,4 @@ fn fields(headers: &HeaderMap, body: &Bytes) -> Vec<(String, String)> {
 
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(text).into_owned().collect()
-}
-
-fn user_of(visit: &Visit) -> Option<i64> {
-    visit.session.user().map(|current| current.user.id)
 }

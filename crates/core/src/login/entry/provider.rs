@@ -3,7 +3,7 @@
 use vestibule_base::config::{ClientKind, Presence, SignupField};
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, emails, social as rows};
-use vestibule_providers::{Arrival, Callback, Identity, Presented, Provider, ProviderError};
+use vestibule_providers::{Arrival, Callback, Identity, POSTED, Presented, Provider, ProviderError};
 
 use super::provider_signup::{self, Verdict};
 use crate::account::{EmailAddress, by_email, verify_email};
@@ -134,7 +134,7 @@ async fn arrive(
             Ok(false) => {}
             Err(refusal) => {
                 (visit.session, visit.change) = (before, Change::Kept);
-                visit.granted = None;
+                (visit.entered, visit.granted) = (false, None);
                 return Err(refusal);
             }
         }
@@ -396,8 +396,8 @@ pub async fn fetch_answer(
 ) -> String {
     match flow::keep_answer(ctx, visit, providers, callback).await {
         Ok(Some(name)) => {
-            let query =
-                url::form_urlencoded::Serializer::new(String::new()).append_pair("state", &name).finish();
+            let query = [("state", name.as_str()), (POSTED, "1")];
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
             return format!("{path}?{query}");
         }
         Ok(None) => {}

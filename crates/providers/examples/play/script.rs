@@ -1,0 +1,255 @@
+//! The stage on which a case is played: answers requests as the case says, and notes what is not as listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+use vestibule_base::outbound::{Answer, OutboundError, Played, Stage};
+
+use crate::case::{Case, Listed, Response};
+use crate::difference::Difference;
+use crate::keys::Keys;
+use crate::placeholder::Known;
+use crate::request;
+use crate::rule::{Rule, Used};
+
+/// The stage for one case.
+pub(crate) struct Script {
+    case: Arc<Case>,
+    keys: Arc<Keys>,
+    state: &'static str,
+    now: i64,
+    progress: Mutex<Progress>,
+}
+
+/// What happened so far.
+#[derive(Default)]
+struct Progress {
+    /// The listed requests that were sent, by their places.
+    sent: BTreeSet<usize>,
+    /// The first listed request that may come next.
+    next: usize,
+    code_challenge: Option<String>,
+    nonce: Option<String>,
+    verified: bool,
+    token_secret: String,
+    signed_again: BTreeMap<String, String>,
+    differences: Vec<Difference>,
+    used: Used,
+}
+
+/// What there is to say when the play is over.
+pub(crate) struct Review {
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) used: Used,
+    /// ID tokens of the case, and what was brought in their place.
+    pub(crate) signed_again: BTreeMap<String, String>,
+    pub(crate) nonce: Option<String>,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("case", &self.case.case).finish_non_exhaustive()
+    }
+}
+
+impl Stage for Script {
+    fn answer(&self, played: Played) -> Pin<Box<dyn Future<Output = Result<Answer, OutboundError>> + Send>> {
+        let answer = self.answered(&played);
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+impl Script {
+    /// A stage for this case. `state` is what its redirect will be named by, `now` the present second.
+    pub(crate) fn new(case: Arc<Case>, keys: Arc<Keys>, state: &'static str, now: i64) -> Self {
+        Self { case, keys, state, now, progress: Mutex::default() }
+    }
+
+    /// What the authorization request bore: challenge and nonce count from here on.
+    pub(crate) fn departed(&self, code_challenge: Option<String>, nonce: Option<String>) {
+        let mut progress = self.progress();
+        progress.code_challenge = code_challenge;
+        progress.nonce = nonce;
+    }
+
+    /// What values are judged by.
+    pub(crate) fn known(&self) -> Known<'_> {
+        self.known_in(&self.progress())
+    }
+
+    /// An ID token as it comes in this login: with the nonce that was asked for.
+    pub(crate) fn brought(&self, token: &str) -> String {
+        self.progress().signed_again(token, &self.keys)
+    }
+
+    /// Closes the play. Whoever wants an error needs not go on once an answer says that there is one.
+    pub(crate) fn review(&self, wants_error: bool) -> Review {
+        let mut progress = self.progress();
+        let listed = &self.case.requests;
+        let fails = |listed: &Listed| listed.response.as_ref().is_none_or(Response::is_error);
+        let enough = listed.iter().position(fails).map_or(listed.len(), |at| at + 1);
+        for (at, request) in listed.iter().enumerate() {
+            if progress.sent.contains(&at) || (wants_error && (at >= enough || is_fetch(request))) {
+                continue;
+            }
+            let again = |&other: &usize| listed.get(other).is_some_and(|other| other.url == request.url);
+            if is_fetch(request) && progress.sent.iter().any(again) {
+                progress.used.insert(Rule::Discovery);
+                continue;
+            }
+            let what = format!("request {} is not sent", at + 1);
+            progress
+                .differences
+                .push(Difference::missing(what, format!("{} {}", request.method, request.url)));
+        }
+        if progress.code_challenge.is_some() && !progress.verified && !wants_error {
+            progress
+                .differences
+                .push(Difference::missing("the PKCE challenge is never met", "code_verifier"));
+        }
+        Review {
+            differences: std::mem::take(&mut progress.differences),
+            used: progress.used.clone(),
+            signed_again: progress.signed_again.clone(),
+            nonce: progress.nonce.clone(),
+        }
+    }
+
+    fn answered(&self, played: &Played) -> Result<Answer, OutboundError> {
+        let mut progress = self.progress();
+        let place = self.place(&progress, played);
+        let Some((at, listed)) = place.and_then(|at| Some((at, self.case.requests.get(at)?))) else {
+            return self.answered_unlisted(&mut progress, played);
+        };
+        let checked = {
+            let known = self.known_in(&progress);
+            request::check(at + 1, listed, played, &known, &progress.token_secret)
+        };
+        progress.differences.extend(checked.differences);
+        progress.used.extend(&checked.used);
+        progress.verified |= checked.verified;
+        progress.sent.insert(at);
+        if !is_fetch(listed) {
+            progress.next = at + 1;
+        }
+        let response = listed
+            .response
+            .as_ref()
+            .ok_or_else(|| OutboundError::Unreachable("the case says so".to_owned()))?;
+        let mut text = response.text();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            if name == "oauth_token_secret" {
+                progress.token_secret = value.into_owned();
+            }
+        }
+        for token in id_tokens(&text) {
+            text = text.replace(&token, &progress.signed_again(&token, &self.keys));
+        }
+        let media_type = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let media_type = media_type.map(|(_, value)| value.as_str()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        // A mock without a status succeeded.
+        let status = if response.status == 0 { 200 } else { response.status };
+        Ok(Answer { status, media_type, text })
+    }
+
+    /// The listed request that this is. Keys and descriptions may be fetched at any time, and again.
+    fn place(&self, progress: &Progress, played: &Played) -> Option<usize> {
+        let mut candidates: Vec<usize> = (0..self.case.requests.len()).collect();
+        candidates.retain(|at| {
+            self.case.requests.get(*at).is_some_and(|listed| {
+                (*at >= progress.next || is_fetch(listed)) && request::same_endpoint(listed, played)
+            })
+        });
+        let fresh = candidates.iter().find(|at| !progress.sent.contains(at));
+        fresh.or(candidates.last()).copied()
+    }
+
+    fn answered_unlisted(&self, progress: &mut Progress, played: &Played) -> Result<Answer, OutboundError> {
+        let json = |value: &Value| Answer {
+            status: 200,
+            media_type: "application/json".to_owned(),
+            text: value.to_string(),
+        };
+        let path = played.url.path();
+        if played.method == "GET" && is_description(path) {
+            progress.used.insert(Rule::Discovery);
+            let issuer = played.url.as_str().replace(DESCRIPTION, "");
+            return Ok(json(&json!({
+                "issuer": issuer,
+                "authorization_endpoint": self.case.authorize.as_ref().map(|authorize| &authorize.url),
+                "token_endpoint": format!("{issuer}/token"),
+                "jwks_uri": format!("{issuer}/jwks"),
+            })));
+        }
+        if played.method == "GET" && is_key_set(path) {
+            progress.used.insert(Rule::Signature);
+            return Ok(json(self.keys.served_at(path)));
+        }
+        let request = format!("{} {}", played.method, played.url);
+        progress.differences.push(Difference::surplus("a request that is not listed", request));
+        Err(OutboundError::Unreachable("the case does not list it".to_owned()))
+    }
+
+    fn known_in(&self, progress: &Progress) -> Known<'_> {
+        Known {
+            state: self.state,
+            code_challenge: progress.code_challenge.clone(),
+            app: &self.case.app,
+            now: self.now,
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress {
+    fn signed_again(&mut self, token: &str, keys: &Keys) -> String {
+        let again = self.nonce.as_ref().and_then(|nonce| keys.with_nonce(token, nonce));
+        let again = again.unwrap_or_else(|| token.to_owned());
+        self.signed_again.insert(token.to_owned(), again.clone());
+        again
+    }
+}
+
+const DESCRIPTION: &str = "/.well-known/openid-configuration";
+
+fn is_description(path: &str) -> bool {
+    path.ends_with(DESCRIPTION)
+}
+
+fn is_key_set(path: &str) -> bool {
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    ["certs", "jwks", "jwks.json", "keys"].contains(&last)
+}
+
+/// Whether a listed request fetches keys or a server's description: things that are kept.
+fn is_fetch(listed: &Listed) -> bool {
+    let is_keys = |body: &Value| body.get("keys").is_some_and(Value::is_array);
+    let is_certificates = |body: &Value| {
+        body.as_object().is_some_and(|body| {
+            !body.is_empty()
+                && body.values().all(|value| {
+                    value.as_str().is_some_and(|text| text.starts_with("-----BEGIN CERTIFICATE"))
+                })
+        })
+    };
+    let body = listed.response.as_ref().and_then(Response::json);
+    listed.method == "GET"
+        && (Url::parse(&listed.url).is_ok_and(|url| is_description(url.path()))
+            || body.is_some_and(|body| is_keys(&body) || is_certificates(&body)))
+}
+
+/// The signed tokens in an answer.
+fn id_tokens(text: &str) -> Vec<String> {
+    let candidates = text.split(['"', '&', '=', ' ', '\n']);
+    let is_token = |text: &&str| text.starts_with("eyJ") && text.matches('.').count() == 2;
+    candidates.filter(is_token).map(str::to_owned).collect()
+}
