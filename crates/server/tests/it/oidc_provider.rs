@@ -206,6 +206,10 @@ impl World {
 }
 
 impl Drop for World {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test runner shows it under the name of the test that failed"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             for log in LOGS {
