@@ -22,7 +22,7 @@ impl CallbackPage {
              <noscript>This page needs JavaScript to take you back.</noscript>",
             "const found = location.hash.match(/tgAuthResult=([^&]*)/);\
              const form = document.forms[0];\
-             form.elements.tgAuthResult.value = found ? decodeURIComponent(found[1]) : 'false';\
+             form.elements.tgAuthResult.value = found ? decodeURIComponent(found[1]) : '';\
              form.submit();",
         )
     }

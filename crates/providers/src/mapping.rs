@@ -158,7 +158,10 @@ fn extra_data(rules: &ExtraData, data: &Value, values: &Values<'_>) -> Value {
         kept = Value::Object(Map::new());
     }
     if let Value::Object(object) = &mut kept {
-        for (key, rule) in rules.build.iter().chain(&rules.add) {
+        for (key, rule) in &rules.build {
+            object.insert(key.clone(), rule.find(data, values).unwrap_or(Value::Null));
+        }
+        for (key, rule) in &rules.add {
             if let Some(value) = rule.find(data, values) {
                 object.insert(key.clone(), value);
             }

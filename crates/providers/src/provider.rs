@@ -87,19 +87,14 @@ impl Provider {
         own == client_id || own.split(',').any(|part| part.trim() == client_id && !client_id.is_empty())
     }
 
-    /// What a callback names its flow by: our `state`, or the request token of OAuth 1.0a.
+    /// What a callback names its flow by: our `state`, or the request token of OAuth 1.0a, also where it was denied.
     #[must_use]
     pub fn flow_name<'a>(&self, callback: &'a Callback) -> Option<&'a str> {
-        match self.entry.protocol {
-            Protocol::OAuth1 => callback.get("oauth_token").or_else(|| callback.get("denied")),
-            _ => callback.get("state"),
-        }
-    }
-
-    /// Whether a callback may name no flow, so that the newest of its session is meant: protocols older than `state`.
-    #[must_use]
-    pub fn callback_is_nameless(&self) -> bool {
-        matches!(self.entry.protocol, Protocol::OAuth1 | Protocol::Own)
+        let names: &[&str] = match self.entry.protocol {
+            Protocol::OAuth1 => &["oauth_token", "denied", "state"],
+            _ => &["state"],
+        };
+        names.iter().find_map(|name| callback.get(name))
     }
 
     /// The page that the callback shows in place of going on, if it must ask the browser for more.
@@ -326,8 +321,13 @@ impl Provider {
 
 /// The path of the callback of the provider `kind`; with OpenID Connect, of its app `id`.
 pub(crate) fn callback_path(entry: &Entry, kind: &str, id: &str, oidc_prefix: &str) -> String {
+    let end = match (&entry.callback, entry.protocol) {
+        (Some(end), _) => end.as_str(),
+        (None, Protocol::OpenId2) => "callback",
+        (None, _) => "login/callback",
+    };
     match entry.protocol {
-        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{}/", entry.callback),
-        _ => format!("/accounts/{}/{}/", entry.slug.as_deref().unwrap_or(kind), entry.callback),
+        Protocol::Oidc => format!("/accounts/{oidc_prefix}/{id}/{end}/"),
+        _ => format!("/accounts/{}/{end}/", entry.slug.as_deref().unwrap_or(kind)),
     }
 }

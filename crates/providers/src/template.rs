@@ -120,7 +120,16 @@ impl Template {
 
     /// As [`Template::text`], with placeholders that are pointers into `data`.
     pub(crate) fn text_on(&self, data: &Value, values: &Values<'_>) -> Option<String> {
-        self.0.iter().map(|part| part.text(data, values)).collect()
+        let mut text = String::new();
+        for (at, part) in self.0.iter().enumerate() {
+            let part = part.text(data, values)?;
+            // Bases of URLs may be written with a final slash.
+            if at == 1 && part.starts_with('/') && text.ends_with('/') {
+                text.pop();
+            }
+            text.push_str(&part);
+        }
+        Some(text)
     }
 
     /// As [`Template::text_on`], but what has no value is empty, and the ends are trimmed.
@@ -264,7 +273,7 @@ fn fit_as_base(value: &str, next: Option<&str>) -> Option<String> {
 }
 
 /// Percent-encodes all but what is unreserved (RFC 3986, section 2.3).
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -89,28 +89,6 @@ pub async fn take(
     row.as_ref().map(read).transpose()
 }
 
-/// The same for the newest flow, where the provider's callback names none.
-///
-/// # Errors
-/// Any of [`StorageError`].
-pub async fn take_newest(
-    conn: &mut Conn,
-    session_id: i64,
-    provider: &str,
-    now: Millis,
-) -> Result<Option<ProviderFlow>, StorageError> {
-    let row = conn
-        .maybe(
-            "DELETE FROM provider_flows WHERE name_hash IN
-                 (SELECT name_hash FROM provider_flows WHERE session_id = $1 AND provider = $2 AND expires_at > $3
-                  ORDER BY expires_at DESC LIMIT 1)
-             RETURNING name_hash, session_id, provider, process, callback_url, memory, answer, expires_at",
-            vals![session_id, provider, now],
-        )
-        .await?;
-    row.as_ref().map(read).transpose()
-}
-
 /// Takes all flows out of a session that is about to give way to another.
 ///
 /// # Errors

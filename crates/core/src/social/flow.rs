@@ -98,16 +98,9 @@ pub async fn take<'a>(
     let mut tx = ctx.db.write().await?;
     let mut taken = None;
     for provider in providers {
-        let found = match provider.flow_name(&callback) {
-            Some(name) => {
-                rows::take(&mut tx, &token::digest(name), session_id, provider.id(), visit.now).await?
-            }
-            None if provider.callback_is_nameless() => {
-                rows::take_newest(&mut tx, session_id, provider.id(), visit.now).await?
-            }
-            None => None,
-        };
-        if let Some(flow) = found {
+        let Some(name) = provider.flow_name(&callback) else { continue };
+        let name_hash = token::digest(name);
+        if let Some(flow) = rows::take(&mut tx, &name_hash, session_id, provider.id(), visit.now).await? {
             taken = Some((*provider, flow));
             break;
         }

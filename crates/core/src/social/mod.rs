@@ -67,6 +67,7 @@ impl Failure {
             Self::Provider(ProviderError::Cancelled) => "cancelled",
             Self::Refused(Refusal::Reauthenticate) => "reauthentication_required",
             Self::Refused(Refusal::Forbidden) => "signup_closed",
+            Self::Refused(Refusal::Limited) => "rate_limited",
             Self::Refused(Refusal::Invalid(problems)) => {
                 problems.first().map_or("unknown", |problem| problem.code)
             }

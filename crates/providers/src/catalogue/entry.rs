@@ -22,9 +22,9 @@ pub(crate) struct Entry {
     pub(crate) slug: Option<String>,
     #[serde(default)]
     pub(crate) protocol: Protocol,
-    /// The last part of its callback URL.
-    #[serde(default = "callback")]
-    pub(crate) callback: String,
+    /// The end of its callback URL. Left out: `callback` with OpenID 2.0, else `login/callback`.
+    #[serde(default)]
+    pub(crate) callback: Option<String>,
     /// The file in `quirks/` that says the rest.
     #[serde(default)]
     pub(crate) quirk: Option<String>,
@@ -595,10 +595,6 @@ pub(crate) enum KeyFormat {
     Jwks,
     /// An object of key ids and PEM certificates.
     Pem,
-}
-
-fn callback() -> String {
-    "login/callback".to_owned()
 }
 
 fn client_id() -> Vec<Credential> {

@@ -1,6 +1,6 @@
 //! Coming in by a third party: back from a redirect, with a token, or with what a signup still lacked.
 
-use vestibule_base::config::{ClientKind, Presence, SignupField};
+use vestibule_base::config::{Action, ClientKind, Presence, SignupField};
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, emails, social as rows};
 use vestibule_providers::{Arrival, Callback, Identity, POSTED, Presented, Provider, ProviderError};
@@ -38,6 +38,11 @@ pub async fn send_away(
     };
     if !provider.supports_redirect() {
         return back.with_error("unknown", process.name());
+    }
+    if let Err(refusal) = ctx.limit_request(visit, Action::Login, None).await {
+        let failure = Failure::Refused(refusal);
+        tell(visit, provider, &failure);
+        return back.with_error(failure.code(), process.name());
     }
     match flow::start(ctx, visit, provider, process, &back, query).await {
         Ok(url) => url,
