@@ -158,7 +158,10 @@ fn extra_data(rules: &ExtraData, data: &Value, values: &Values<'_>) -> Value {
         kept = Value::Object(Map::new());
     }
     if let Value::Object(object) = &mut kept {
-        for (key, rule) in rules.build.iter().chain(&rules.add) {
+        for (key, rule) in &rules.build {
+            object.insert(key.clone(), rule.find(data, values).unwrap_or(Value::Null));
+        }
+        for (key, rule) in &rules.add {
             if let Some(value) = rule.find(data, values) {
                 object.insert(key.clone(), value);
             }
@@ -347,7 +350,7 @@ mod tests {
         assert_eq!(kept("without = ['/b/token', '/gone']", data()), json!({"a": 1, "b": {"c": 2}}));
         assert_eq!(kept("select = '/b'", data()), json!({"c": 2, "token": "t"}));
         assert_eq!(kept("select = '/gone'", data()), json!({}));
-        assert_eq!(kept("build = { x = '/b/c', y = '/gone' }", data()), json!({"x": 2}));
+        assert_eq!(kept("build = { x = '/b/c', y = '/gone' }", data()), json!({"x": 2, "y": null}));
         assert_eq!(kept("add = { x = '/b/c' }\nonly = ['a']", data()), json!({"a": 1, "x": 2}));
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::form_urlencoded;
+use vestibule_base::outbound::Answer;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Millis, random, same};
 
@@ -15,8 +16,9 @@ use crate::catalogue::entry::{Parameter, Source};
 use crate::departure;
 use crate::error::ProviderError;
 use crate::login::{Arrival, Callback, Departure, Memory, Start, Tokens};
+use crate::profile::{self, Asked};
 use crate::provider::Provider;
-use crate::request::{Body, Method, Request};
+use crate::request::{Body, Method, Request, add_query, filled};
 use crate::template::{Template, Values};
 use crate::world::World;
 use signature::{Signer, Token};
@@ -38,7 +40,7 @@ pub(crate) async fn begin(
     let entry = provider.entry();
     let call = entry.request_token.as_ref().ok_or(INCOMPLETE)?;
     let values = provider.values(world);
-    let mut request = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    let mut request = token_request(&call.url, &call.query, &call.headers, &values)?;
     let redirect_uri = provider.redirect_uri(world);
     request.query([("oauth_callback", redirect_uri.as_str())]);
     let scopes = provider.scopes(world).join(" ");
@@ -46,7 +48,7 @@ pub(crate) async fn begin(
         request.query([("scope", scopes.as_str())]);
     }
     sign(world, provider, &mut request, None)?;
-    let answer = tokens_in(&send(world, provider, &request).await?);
+    let answer = tokens_in(&send(world, provider, &request).await?.success()?);
     if answer.get("oauth_callback_confirmed").is_some_and(|confirmed| confirmed != "true") {
         return Err(ProviderError::answer("the callback is not confirmed"));
     }
@@ -81,21 +83,21 @@ pub(crate) async fn complete(
     let call = entry.token.as_ref().ok_or(INCOMPLETE)?;
     let mut values = provider.values(world);
     values.callback = &callback.params;
-    let mut exchange = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    let mut exchange = token_request(&call.url, &call.query, &call.headers, &values)?;
     exchange.query([(VERIFIER, verifier)]);
     sign(world, provider, &mut exchange, Some(&request))?;
-    let answer = tokens_in(&send(world, provider, &exchange).await?);
+    let answer = tokens_in(&send(world, provider, &exchange).await?.success()?);
     let access = token_of(&answer)?;
 
     let mut values = Values { token: &answer, ..values };
     values.named.insert(TOKEN, access.token.clone());
-    let data = match entry.data.from {
+    let said = match entry.data.from {
         Source::Token => answer.clone(),
-        Source::Profile | Source::IdToken => profile(world, provider, values.clone(), &access).await?,
+        Source::Profile | Source::IdToken => said(world, provider, &values, &access).await?,
     };
-    let data = entry.data.select.find(&data, &values).unwrap_or(&Value::Null);
+    let data = profile::selected(entry, &said, &values)?;
     Ok(Arrival {
-        identity: provider.identity(data)?,
+        identity: provider.identity(&data)?,
         tokens: Some(Tokens {
             access: access.token.into(),
             refresh: Some(access.secret),
@@ -108,44 +110,44 @@ pub(crate) async fn complete(
 const INCOMPLETE: ProviderError =
     ProviderError::Settings(Cow::Borrowed("the catalogue's entry lacks what OAuth 1.0a needs"));
 
-/// The last of the profile answers; those before it say what it takes to ask.
-async fn profile(
+/// What the profile requests bring together.
+async fn said(
     world: &World,
     provider: &Provider,
-    values: Values<'_>,
+    values: &Values<'_>,
     access: &Token,
 ) -> Result<Value, ProviderError> {
+    let scopes = provider.scopes(world);
+    let asked = Asked { scopes: &scopes, query_email: world.query_email, has_id_token: false };
     let mut first = None;
     let mut data = Value::Null;
     for step in &provider.entry().profile {
         let values = Values { first: first.as_ref().unwrap_or(&Value::Null), ..values.clone() };
-        let mut request = request_of(Method::Get, &step.url, &step.query, &step.headers, &values)?;
+        if !asked.wants(&step.when, &data, &values) {
+            continue;
+        }
+        let mut request = profile::request(step, &values)?;
         if step.token_in.is_none() {
             sign(world, provider, &mut request, Some(access))?;
         }
-        let answer = send(world, provider, &request).await?;
-        // Media types are not to be relied on here.
-        data = serde_json::from_str(&answer).map_err(|_| ProviderError::answer("the profile is no JSON"))?;
-        first.get_or_insert_with(|| data.clone());
+        let Some(answer) = profile::read(step, &send(world, provider, &request).await?)? else { continue };
+        profile::put(step, &answer, &mut data, &values);
+        first.get_or_insert(answer);
     }
     Ok(data)
 }
 
-fn request_of(
-    method: Method,
+/// A request for a token: what it says is in the query.
+fn token_request(
     url: &Template,
     query: &BTreeMap<String, Parameter>,
     headers: &BTreeMap<String, Template>,
     values: &Values<'_>,
 ) -> Result<Request, ProviderError> {
-    let mut url = url.url(values)?;
-    for (name, parameter) in query {
-        for text in parameter.templates().iter().filter_map(|template| template.text(values)) {
-            url.query_pairs_mut().append_pair(name, &text);
-        }
-    }
-    let headers = headers.iter().filter_map(|(name, value)| Some((name.clone(), value.text(values)?)));
-    Ok(Request { method, url, headers: headers.collect(), body: Body::None })
+    let (url, headers) = (url.url(values)?, filled(headers, values));
+    let mut request = Request { method: Method::Post, url, headers, body: Body::None };
+    add_query(&mut request, query, values);
+    Ok(request)
 }
 
 fn sign(
@@ -159,15 +161,18 @@ fn sign(
         Method::Get => "GET",
         Method::Post => "POST",
     };
-    let timestamp = world.clock.now() / SECOND;
-    let header = signer.authorization(method, &request.url, &random::text(NONCE, 32)?, timestamp);
+    let form = match &request.body {
+        Body::Form(fields) => fields.as_slice(),
+        Body::None | Body::Json(_) => &[],
+    };
+    let (nonce, timestamp) = (random::text(NONCE, 32)?, world.clock.now() / SECOND);
+    let header = signer.authorization(method, &request.url, form, &nonce, timestamp);
     request.headers.push(("Authorization".to_owned(), header));
     Ok(())
 }
 
-async fn send(world: &World, provider: &Provider, request: &Request) -> Result<String, ProviderError> {
-    let endpoint = provider.endpoint(world, request.url.as_str())?;
-    Ok(request.send(&endpoint).await?.success()?)
+async fn send(world: &World, provider: &Provider, request: &Request) -> Result<Answer, ProviderError> {
+    request.send(&provider.endpoint(world, request.url.as_str())?).await
 }
 
 /// A token answer, which is a form, as data. What is empty is left out.
@@ -191,7 +196,7 @@ fn expiry(answer: &Value) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearsal::{provider, world};
+    use crate::rehearsal::{provider_of, world};
     use url::Url;
 
     const APP: &str = "provider = 'bird'\nclient_id = 'key'\nsecret = 'hush'\nkey = 'k'";
@@ -232,7 +237,7 @@ mod tests {
             (200, "\n{\"id\": \"7@N00\"}"),
             (200, "{\"person\": {\"id\": 7, \"nick\": \"kim\"}}"),
         ]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider_of(&world, APP, Some(CATALOGUE));
         let departure = begin(&world, &provider, START).await.unwrap();
         let back = "https://site.example/accounts/bird/login/callback/";
         let url = Url::parse(&departure.url).unwrap();
@@ -283,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn o1_a_callback_is_for_the_token_that_was_remembered_alone() {
         let (world, stage) = world(&[]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider_of(&world, APP, Some(CATALOGUE));
         let other = callback(&[("oauth_token", "r2"), ("oauth_verifier", "v1")]);
         for (memory, callback) in [(remembered(), other.clone()), (Memory::default(), other)] {
             let refused = complete(&world, &provider, &memory, &callback).await;
@@ -310,7 +315,7 @@ mod tests {
             (200, "oauth_token=r1&oauth_token_secret=rs&oauth_callback_confirmed=false"),
         ] {
             let (world, _) = world(&[answer]);
-            let begun = begin(&world, &provider(&world, APP, CATALOGUE), START).await;
+            let begun = begin(&world, &provider_of(&world, APP, Some(CATALOGUE)), START).await;
             assert!(begun.is_err(), "{answer:?}");
         }
         let access = (200, "oauth_token=a1&oauth_token_secret=as");
@@ -324,7 +329,7 @@ mod tests {
             &[access, me, (200, "{\"error\": 1}")],
         ] {
             let (world, _) = world(answers);
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider_of(&world, APP, Some(CATALOGUE));
             let callback = callback(&[("oauth_verifier", "v1")]);
             assert!(complete(&world, &provider, &remembered(), &callback).await.is_err(), "{answers:?}");
         }

@@ -234,16 +234,6 @@ mod tests {
         client_id = ''
         settings = { openid_url = 'https://op.example/server', identity_prefix = 'https://op.example/id/' }
     ";
-    const CATALOGUE: &str = "
-        [openid]
-        name = 'OpenID'
-        protocol = 'openid2'
-        needs = []
-        openid_server = '{openid_url}'
-        extra_data = { select = '/extra_attributes' }
-        settings = { openid_url = {}, identity_prefix = {}, realm = {}, extra_attributes = { default = {} } }
-        map = { uid = '/identity_url', email = '/email', first_name = '/first_name', last_name = '/last_name', name = '/name' }
-    ";
     const VALID: (u16, &str) = (200, "ns:http://specs.openid.net/auth/2.0\nis_valid:true\n");
     const START: Start<'static> = Start { state: "s1", query: &[] };
 
@@ -254,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn people_are_sent_with_our_state_and_asked_for_address_and_names() {
         let (world, _) = world(&[]);
-        let departure = begin(&world, &provider(&world, APP, CATALOGUE), START).await.unwrap();
+        let departure = begin(&world, &provider(&world, APP), START).await.unwrap();
         assert_eq!(departure.memory.0.get(super::RETURN_TO).map(String::as_str), Some(RETURN_TO));
         let url = Url::parse(&departure.url).unwrap();
         let params: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
@@ -274,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn o3_an_assertion_counts_once_its_server_has_confirmed_it() {
         let (world, stage) = world(&[VALID]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider(&world, APP);
         let callback = Callback { params: assertion() };
         let arrival = complete(&world, &provider, &memory(), &callback).await.unwrap();
         let identity = arrival.identity;
@@ -295,7 +285,7 @@ mod tests {
     async fn o3_what_its_server_does_not_confirm_proves_nothing() {
         for answer in [(200, "is_valid:false\n"), (200, ""), (500, VALID.1), (302, VALID.1)] {
             let (world, _) = world(&[answer]);
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider(&world, APP);
             let refused = complete(&world, &provider, &memory(), &Callback { params: assertion() }).await;
             assert!(refused.is_err(), "{answer:?}");
         }
@@ -310,7 +300,7 @@ mod tests {
             "http://op.example/id/kim",
         ] {
             let (world, stage) = world(&[VALID]);
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider(&world, APP);
             let mut params = assertion();
             params
                 .iter_mut()
@@ -320,10 +310,10 @@ mod tests {
             assert!(matches!(refused, Err(ProviderError::Brought(_))), "{id}");
             assert!(stage.asked().is_empty());
         }
-        for prefix in ["https://op.example", "op.example/id/", "", "javascript://op.example/"] {
+        for prefix in ["https://op.example", "op.example/id/", "javascript://op.example/"] {
             let (world, _) = world(&[]);
             let app = APP.replace("https://op.example/id/", prefix);
-            let begun = begin(&world, &provider(&world, &app, CATALOGUE), START).await;
+            let begun = begin(&world, &provider(&world, &app), START).await;
             assert!(matches!(begun, Err(ProviderError::Settings(_))), "{prefix}");
         }
     }
@@ -332,7 +322,7 @@ mod tests {
     #[test]
     fn both_extensions_are_mapped() {
         let (world, _) = world(&[]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider(&world, APP);
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
@@ -357,7 +347,7 @@ mod tests {
         let (world, _) = world(&[]);
         let app =
             APP.replace("settings = {", "settings = { extra_attributes = { a = 'urn:a', b = 'urn:b' },");
-        let provider = provider(&world, &app, CATALOGUE);
+        let provider = provider(&world, &app);
         let ax = [("urn:a".to_owned(), "1".to_owned())].into();
         let identity = identity_of(&provider, "https://op.example/id/kim", &BTreeMap::new(), &ax).unwrap();
         assert_eq!(identity.extra_data, json!({"a": "1", "b": null}));

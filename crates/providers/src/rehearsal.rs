@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use vestibule_base::config::App;
@@ -43,8 +43,10 @@ impl Stage for Rehearsal {
 pub(crate) fn world(answers: &[(u16, &str)]) -> (World, Arc<Rehearsal>) {
     let answers = answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
     let stage = Arc::new(Rehearsal { answers: Mutex::new(answers), asked: Mutex::default() });
+    // Certificates are read once: that takes a while.
+    static OUTBOUND: LazyLock<Outbound> = LazyLock::new(|| Outbound::new().unwrap());
     let world = World {
-        outbound: Outbound::new().unwrap().staged(stage.clone()),
+        outbound: OUTBOUND.clone().staged(stage.clone()),
         clock: Arc::new(TestClock::at(NOW)),
         site: "https://site.example".parse().unwrap(),
         patience: Duration::from_secs(5),
@@ -55,8 +57,13 @@ pub(crate) fn world(answers: &[(u16, &str)]) -> (World, Arc<Rehearsal>) {
     (world, stage)
 }
 
-/// The provider of an app, which is written as in the configuration, by a catalogue of the test's own.
-pub(crate) fn provider(world: &World, app: &str, catalogue: &str) -> Provider {
+/// The provider of an app, which is written as in the configuration.
+pub(crate) fn provider(world: &World, app: &str) -> Provider {
+    provider_of(world, app, None)
+}
+
+/// The same, by a catalogue of the test's own.
+pub(crate) fn provider_of(world: &World, app: &str, catalogue: Option<&str>) -> Provider {
     let app: App = toml::from_str(app).unwrap();
-    assemble(&[app], Some(catalogue), world).unwrap().remove(0)
+    assemble(&[app], catalogue, world).unwrap().remove(0)
 }

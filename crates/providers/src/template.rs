@@ -273,7 +273,7 @@ fn fit_as_base(value: &str, next: Option<&str>) -> Option<String> {
 }
 
 /// Percent-encodes all but what is unreserved (RFC 3986, section 2.3).
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

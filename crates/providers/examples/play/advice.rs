@@ -6,6 +6,8 @@ use url::form_urlencoded;
 
 use crate::case::{Case, Outcome, Response};
 use crate::expectation::{Expectation, Login};
+use crate::keys::believed;
+use crate::mend::LONG_NUMBER;
 
 /// What must come of a case with this advice.
 ///
@@ -24,21 +26,22 @@ pub(crate) fn followed(
         return Err(format!("an advice that the player does not know: {advice}"));
     }
     let (mut login, changes) = original(case, others)?;
+    let before = login.account.extra_data.to_string();
     for change in &changes {
-        apply(change, &mut login.account.extra_data);
+        change.make_in(&mut login.account.extra_data);
     }
     if absent {
         without_email(&mut login, &changes);
     } else {
-        with_uid_as_text(&mut login, &changes)?;
+        with_uid_as_text(&mut login, &changes, &before)?;
     }
     Ok(Expectation::Login(Box::new(login)))
 }
 
-/// A value that the variant's answers hold elsewise: the name that it has there, what it was, what it is.
+/// A value that the variant's answers hold elsewise: where, what it was, what it is.
 #[derive(Debug)]
 struct Change {
-    name: String,
+    path: Vec<String>,
     old: Option<Value>,
     new: Option<Value>,
 }
@@ -57,61 +60,93 @@ fn original(case: &Case, others: &[impl AsRef<Case>]) -> Result<(Login, Vec<Chan
 }
 
 fn without_email(login: &mut Login, changes: &[Change]) {
-    let was_email =
-        |text: &str| changes.iter().any(|change| change.old.as_ref().is_some_and(|old| old == text));
-    // Nothing is known of what is shown instead.
-    login.display_known = !was_email(&login.account.display);
+    // Nothing is known of what is shown in place of it.
+    login.display_known = login.account.display != login.names.email;
     login.names.email.clear();
     login.addresses.clear();
-    if was_email(&login.names.username) {
+    // A name that was taken from what is gone.
+    let was = |text: &str| {
+        changes.iter().filter_map(|change| change.old.as_ref()).any(|old| old.to_string().contains(text))
+    };
+    if was(&login.names.username) {
         login.names.username.clear();
     }
 }
 
-fn with_uid_as_text(login: &mut Login, changes: &[Change]) -> Result<(), String> {
+/// `kept` is the extra data before the change, as a text: what is read out of it is not made of the uid.
+fn with_uid_as_text(login: &mut Login, changes: &[Change], kept: &str) -> Result<(), String> {
     let mut changed = false;
     for change in changes {
         let (Some(old), Some(new)) = (&change.old, &change.new) else {
             continue;
         };
-        let (old, new) = (as_text(old), as_text(new));
+        let (is_text, old, new) = (new.is_string(), as_text(old), as_text(new));
         if old.is_empty() {
             continue;
         }
-        changed |= login.account.uid.contains(&old);
         let account = &mut login.account;
-        for text in [Some(&mut account.uid), account.avatar_url.as_mut(), account.profile_url.as_mut()] {
-            if let Some(text) = text {
-                *text = text.replace(&old, &new);
+        changed |= account.uid.contains(&old);
+        account.uid = account.uid.replace(&old, &new);
+        for url in [&mut account.avatar_url, &mut account.profile_url].into_iter().flatten() {
+            if !kept.contains(url.as_str()) {
+                *url = url.replace(&old, &new);
             }
         }
-        for text in [&mut account.display, &mut login.names.username] {
+        let names = &mut login.names;
+        for text in [&mut names.username, &mut names.first_name, &mut names.last_name] {
             if *text == old {
                 text.clone_from(&new);
             }
+        }
+        if account.display == old {
+            // Only texts are shown; nothing is known of what is shown in place of a number.
+            login.display_known = is_text;
+            account.display.clone_from(&new);
+        }
+        // A number is no address.
+        login.addresses.retain(|address| address.email != old);
+        if names.email == old {
+            names.email.clear();
         }
     }
     if changed { Ok(()) } else { Err("the change of the uid is not to be found".to_owned()) }
 }
 
 fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.strip_prefix(LONG_NUMBER).map(str::to_owned).unwrap_or(text)
 }
 
-/// Makes the same change in what is kept: wherever the name has the old value.
-fn apply(change: &Change, data: &mut Value) {
-    match data {
-        Value::Object(object) => {
-            if change.old.is_some() && object.get(&change.name) == change.old.as_ref() {
-                match &change.new {
-                    Some(new) => object.insert(change.name.clone(), new.clone()),
-                    None => object.remove(&change.name),
-                };
+impl Change {
+    /// Makes it in what is kept of the answers: an answer or a part of one, or what was picked out of it.
+    fn make_in(&self, data: &mut Value) {
+        let Some(old) = &self.old else {
+            return;
+        };
+        for start in 0..self.path.len() {
+            let Some((name, place)) = self.path.get(start..).and_then(<[String]>::split_last) else {
+                continue;
+            };
+            let at: String = place.iter().map(|name| format!("/{name}")).collect();
+            if let Some(parent) = data.pointer_mut(&at)
+                && parent.get(name) == Some(old)
+            {
+                self.replace(name, parent);
+                return;
             }
-            object.values_mut().for_each(|value| apply(change, value));
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| apply(change, value)),
-        _ => {}
+    }
+
+    fn replace(&self, name: &str, parent: &mut Value) {
+        match (parent, &self.new) {
+            (Value::Object(object), Some(new)) => {
+                object.insert(name.to_owned(), new.clone());
+            }
+            (Value::Object(object), None) => {
+                object.remove(name);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -119,7 +154,7 @@ fn changes(original: &Case, variant: &Case) -> Vec<Change> {
     let data = |response: &Option<Response>| response.as_ref().map(data);
     let mut changes = Vec::new();
     for (left, right) in original.requests.iter().zip(&variant.requests) {
-        collect("", data(&left.response).as_ref(), data(&right.response).as_ref(), &mut changes);
+        collect(&[], data(&left.response).as_ref(), data(&right.response).as_ref(), &mut changes);
     }
     changes
 }
@@ -133,20 +168,29 @@ fn data(response: &Response) -> Value {
     })
 }
 
-fn collect(name: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+fn collect(path: &[String], old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+    let below = |name: String| [path, &[name]].concat();
     match (old, new) {
         (Some(Value::Object(left)), Some(Value::Object(right))) => {
             let added = right.keys().filter(|name| !left.contains_key(*name));
             for name in left.keys().chain(added) {
-                collect(name, left.get(name), right.get(name), changes);
+                collect(&below(name.clone()), left.get(name), right.get(name), changes);
             }
         }
         (Some(Value::Array(left)), Some(Value::Array(right))) if left.len() == right.len() => {
-            for (left, right) in left.iter().zip(right) {
-                collect(name, Some(left), Some(right), changes);
+            for (at, (left, right)) in left.iter().zip(right).enumerate() {
+                collect(&below(at.to_string()), Some(left), Some(right), changes);
             }
         }
         _ if old == new => {}
-        _ => changes.push(Change { name: name.to_owned(), old: old.cloned(), new: new.cloned() }),
+        _ => match (claims(old), claims(new)) {
+            // What an ID token says is kept beside it.
+            (Some(left), Some(right)) => collect(&[], Some(&left), Some(&right), changes),
+            _ => changes.push(Change { path: path.to_vec(), old: old.cloned(), new: new.cloned() }),
+        },
     }
+}
+
+fn claims(value: Option<&Value>) -> Option<Value> {
+    value?.as_str().and_then(believed).map(Value::Object)
 }

@@ -1,17 +1,12 @@
-//! The format of recorded logins: a file for each provider, with its cases.
+//! The format of recorded logins: each is a case.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The recorded logins of one provider.
-#[derive(Debug, Deserialize)]
-pub(crate) struct File {
-    /// The provider's name in the catalogue.
-    pub(crate) provider: String,
-    pub(crate) cases: Vec<Case>,
-}
+use crate::mend::with_long_numbers;
+use crate::rule::Used;
 
 /// One login: what is configured, what happens, and what must come of it.
 #[derive(Debug, Deserialize)]
@@ -32,6 +27,9 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) requests: Vec<Listed>,
     pub(crate) expect: Expect,
+    /// What was not played as recorded.
+    #[serde(skip)]
+    pub(crate) mended: Used,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -151,7 +149,7 @@ impl Response {
         match &self.body {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
-            value => value.to_string(),
+            value => with_long_numbers(&value.to_string()),
         }
     }
 

@@ -1,14 +1,15 @@
 //! What must come of a case: what the reference made of it, or what the case advises where that is nothing to follow.
 
-use vestibule_providers::{Arrival, ProviderError};
-
+use secrecy::ExposeSecret;
 use serde_json::Value;
+use url::Url;
+use vestibule_providers::{Arrival, ProviderEmail, ProviderError};
 
 use crate::advice;
 use crate::case::{Account, Address, Case, Expect, Names, Outcome, Token};
 use crate::difference::{self, Difference};
 use crate::placeholder::Known;
-use crate::rule::{self, Rule};
+use crate::rule::{self, Rule, Used};
 use crate::script::Review;
 
 /// What must come of a case.
@@ -76,9 +77,10 @@ impl Expectation {
         came: &Result<(Arrival, Shown), ProviderError>,
         review: &Review,
         known: &Known,
+        used: &mut Used,
     ) -> Vec<Difference> {
         match (self, came) {
-            (Self::Login(login), Ok((arrival, shown))) => login.check(arrival, shown, review, known),
+            (Self::Login(login), Ok((arrival, shown))) => login.check(arrival, shown, review, known, used),
             (Self::Login(_), Err(error)) => vec![Difference::new("outcome", "login", error)],
             (Self::Error { cancelled }, Err(error)) => {
                 let got = matches!(error, ProviderError::Cancelled);
@@ -108,7 +110,14 @@ impl Login {
         })
     }
 
-    fn check(&self, arrival: &Arrival, shown: &Shown, review: &Review, known: &Known) -> Vec<Difference> {
+    fn check(
+        &self,
+        arrival: &Arrival,
+        shown: &Shown,
+        review: &Review,
+        known: &Known,
+        used: &mut Used,
+    ) -> Vec<Difference> {
         let identity = &arrival.identity;
         let or_nothing = |text: &Option<String>| text.clone().unwrap_or_default();
         let mut texts = vec![
@@ -121,18 +130,29 @@ impl Login {
             ("last_name", self.names.last_name.clone(), or_nothing(&identity.last_name)),
             ("phone", self.phone.clone(), or_nothing(&identity.phone)),
             ("token", token(self.token.as_ref()), came_token(arrival)),
-            ("avatar_url", or_nothing(&self.account.avatar_url), or_nothing(&shown.avatar_url)),
-            ("profile_url", or_nothing(&self.account.profile_url), or_nothing(&shown.profile_url)),
         ];
+        for (what, expected, got) in [
+            ("avatar_url", &self.account.avatar_url, &shown.avatar_url),
+            ("profile_url", &self.account.profile_url, &shown.profile_url),
+        ] {
+            if got.is_none() && expected.as_ref().is_some_and(|text| !is_link(text)) {
+                used.insert(Rule::NoLink);
+            } else {
+                texts.push((what, or_nothing(expected), or_nothing(got)));
+            }
+        }
         if self.display_known {
             texts.push(("display", self.account.display.clone(), shown.display.clone()));
         }
         let texts = texts.iter().filter_map(|(what, expected, got)| difference::text(what, expected, got));
         let mut expected = self.account.extra_data.clone();
-        each_text(&mut expected, &|text| review.signed_again.get(text).cloned());
+        each_text(&mut expected, &|text| review.replaced.get(text).cloned());
         let mut got = identity.extra_data.clone();
         if let Some(nonce) = &review.nonce {
             without_nonce(&mut got, nonce);
+        }
+        if without_tokens(&mut expected, &got) {
+            used.insert(Rule::TokensNotKept);
         }
         texts.chain(difference::json("extra_data", &expected, &got, known)).collect()
     }
@@ -145,8 +165,8 @@ fn addresses(addresses: &[Address]) -> String {
     addresses.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn came(emails: &[vestibule_providers::ProviderEmail]) -> String {
-    let one = |email: &vestibule_providers::ProviderEmail| Address {
+fn came(emails: &[ProviderEmail]) -> String {
+    let one = |email: &ProviderEmail| Address {
         email: email.email.clone(),
         verified: email.verified,
         primary: email.primary,
@@ -162,7 +182,6 @@ fn token(token: Option<&Token>) -> String {
 }
 
 fn came_token(arrival: &Arrival) -> String {
-    use secrecy::ExposeSecret;
     let given = arrival.tokens.as_ref().map(|tokens| Token {
         token: tokens.access.expose_secret().to_owned(),
         token_secret: tokens
@@ -187,6 +206,25 @@ fn each_text(value: &mut Value, replacement: &impl Fn(&str) -> Option<String>) {
         Value::Object(object) => object.values_mut().for_each(|value| each_text(value, replacement)),
         _ => {}
     }
+}
+
+/// Takes out tokens that are not kept.
+fn without_tokens(expected: &mut Value, got: &Value) -> bool {
+    let (Value::Object(expected), Value::Object(got)) = (expected, got) else {
+        return false;
+    };
+    let before = expected.len();
+    expected.retain(|name, _| got.contains_key(name) || !rule::TOKENS.contains(&name.as_str()));
+    let mut any = expected.len() < before;
+    for (name, value) in expected.iter_mut() {
+        any |= got.get(name).is_some_and(|got| without_tokens(value, got));
+    }
+    any
+}
+
+/// Whether a text is a URL that people can follow.
+fn is_link(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// Takes out the nonce that we had put in.

@@ -46,11 +46,12 @@ impl Keys {
         })
     }
 
-    /// The token once more, with this nonce. Nothing where the test key did not sign it: what is forged stays forged.
-    pub(crate) fn with_nonce(&self, token: &str, nonce: &str) -> Option<String> {
+    /// The token once more, with other values of some claims. Nothing where the test key did not sign it: what is forged
+    /// stays forged.
+    pub(crate) fn with_claims(&self, token: &str, other: Map<String, Value>) -> Option<String> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let mut claims = claims(token, &self.verifying, header.alg)?;
-        claims.insert("nonce".into(), nonce.into());
+        claims.extend(other);
         jsonwebtoken::encode(&header, &claims, &self.signing).ok()
     }
 
@@ -59,6 +60,11 @@ impl Keys {
         // Google's older format: certificates by their names.
         if path.ends_with("/v1/certs") { &self.certificates } else { &self.jwks }
     }
+}
+
+/// The claims of a token, believed.
+pub(crate) fn believed(token: &str) -> Option<Map<String, Value>> {
+    jsonwebtoken::dangerous::insecure_decode_claims(token).ok()
 }
 
 /// Whether a text is a client secret as Apple wants it: a short-lived token in the team's name, signed with its key.

@@ -7,6 +7,7 @@ mod case;
 mod difference;
 mod expectation;
 mod keys;
+mod mend;
 mod oauth1;
 mod placeholder;
 mod play;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 
 use vestibule_base::outbound::Outbound;
 
-use crate::case::{Case, File};
 use crate::keys::Keys;
 use crate::report::Report;
 
@@ -73,23 +73,17 @@ async fn run(arguments: &Arguments) -> Result<bool, String> {
     let outbound = Outbound::new().map_err(|error| error.to_string())?;
     let mut report = Report::new(arguments.verbose);
     for path in files(&arguments.folder)? {
-        let file = read(&path)?;
+        let file = mend::read(&path)?;
         if arguments.only.as_ref().is_some_and(|only| *only != file.provider) {
             continue;
         }
         report.provider(&file.provider);
-        let cases: Vec<Arc<Case>> = file.cases.into_iter().map(Arc::new).collect();
-        for case in &cases {
-            let (verdict, used) = play::play(&file.provider, case, &cases, &keys, &outbound).await;
+        for case in &file.cases {
+            let (verdict, used) = play::play(&file.provider, case, &file.cases, &keys, &outbound).await;
             report.case(case, &verdict, &used);
         }
     }
     report.write(&mut io::stdout().lock()).map_err(|error| error.to_string())
-}
-
-fn read(path: &Path) -> Result<File, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The files of cases, in the order of their names.

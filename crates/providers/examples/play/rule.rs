@@ -16,6 +16,15 @@ pub(crate) enum Rule {
     Status,
     CallbackNames,
     OwnName,
+    AccessTokenHash,
+    StateInUrl,
+    Https,
+    NoLink,
+    TokensNotKept,
+    Secret,
+    AtHome,
+    Moment,
+    Defect,
 }
 
 impl Rule {
@@ -31,12 +40,29 @@ impl Rule {
             Self::Status => "nobody is logged in by an answer with an error status",
             Self::CallbackNames => "the callback of OAuth 1.0a names the flow by `oauth_token`",
             Self::OwnName => "User-Agent is our name, not the reference's",
+            Self::AccessTokenHash => {
+                "the ID token is made to name the access token that comes with it: that is checked"
+            }
+            Self::StateInUrl => {
+                "the flow is named in the callback URL, as the protocol has no other place for it"
+            }
+            Self::Https => "a server's plain http URL is played as https: only that is followed",
+            Self::NoLink => "what is no http or https URL is not shown as picture or page",
+            Self::TokensNotKept => "tokens are not kept in the extra data",
+            Self::Secret => "without the secret that signatures need, there is no such provider",
+            Self::AtHome => "the dummy provider is played on localhost, as it works nowhere else",
+            Self::Moment => "the clock shows the moment that the signed result was made at",
+            Self::Defect => "a defect of the reference is not copied (see mend.rs)",
         }
     }
 }
 
 /// Those by which a case was judged.
 pub(crate) type Used = BTreeSet<Rule>;
+
+/// Keys of the extra data that tokens are kept under in the reference.
+pub(crate) const TOKENS: [&str; 5] =
+    ["access_token", "id_token", "oauth_token", "oauth_token_secret", "refresh_token"];
 
 /// Parameters that the reference's own login page adds to the redirect, as the providers document them: provider, name.
 const CLASSIC: [(&str, &str); 7] = [

@@ -6,13 +6,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Value, json};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use url::{Url, form_urlencoded};
 use vestibule_base::outbound::{Answer, OutboundError, Played, Stage};
 
 use crate::case::{Case, Listed, Response};
 use crate::difference::Difference;
-use crate::keys::Keys;
+use crate::keys::{Keys, believed};
 use crate::placeholder::Known;
 use crate::request;
 use crate::rule::{Rule, Used};
@@ -37,7 +40,7 @@ struct Progress {
     nonce: Option<String>,
     verified: bool,
     token_secret: String,
-    signed_again: BTreeMap<String, String>,
+    replaced: BTreeMap<String, String>,
     differences: Vec<Difference>,
     used: Used,
 }
@@ -46,8 +49,8 @@ struct Progress {
 pub(crate) struct Review {
     pub(crate) differences: Vec<Difference>,
     pub(crate) used: Used,
-    /// ID tokens of the case, and what was brought in their place.
-    pub(crate) signed_again: BTreeMap<String, String>,
+    /// Texts of the case, and what was brought in their place: ID tokens, and values in them.
+    pub(crate) replaced: BTreeMap<String, String>,
     pub(crate) nonce: Option<String>,
 }
 
@@ -84,7 +87,7 @@ impl Script {
 
     /// An ID token as it comes in this login: with the nonce that was asked for.
     pub(crate) fn brought(&self, token: &str) -> String {
-        self.progress().signed_again(token, &self.keys)
+        self.progress().signed_again(token, None, &self.keys)
     }
 
     /// Closes the play. Whoever wants an error needs not go on once an answer says that there is one.
@@ -115,7 +118,7 @@ impl Script {
         Review {
             differences: std::mem::take(&mut progress.differences),
             used: progress.used.clone(),
-            signed_again: progress.signed_again.clone(),
+            replaced: progress.replaced.clone(),
             nonce: progress.nonce.clone(),
         }
     }
@@ -147,8 +150,10 @@ impl Script {
                 progress.token_secret = value.into_owned();
             }
         }
+        let access_token = access_token(&text);
         for token in id_tokens(&text) {
-            text = text.replace(&token, &progress.signed_again(&token, &self.keys));
+            let again = progress.signed_again(&token, access_token.as_deref(), &self.keys);
+            text = text.replace(&token, &again);
         }
         let media_type = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let media_type = media_type.map(|(_, value)| value.as_str()).unwrap_or_default();
@@ -211,10 +216,23 @@ impl Script {
 }
 
 impl Progress {
-    fn signed_again(&mut self, token: &str, keys: &Keys) -> String {
-        let again = self.nonce.as_ref().and_then(|nonce| keys.with_nonce(token, nonce));
-        let again = again.unwrap_or_else(|| token.to_owned());
-        self.signed_again.insert(token.to_owned(), again.clone());
+    /// The token with the nonce that was asked for, and as the companion of the access token, if it has to be.
+    fn signed_again(&mut self, token: &str, access_token: Option<&str>, keys: &Keys) -> String {
+        let mut other = Map::new();
+        if let Some(nonce) = &self.nonce {
+            other.insert("nonce".to_owned(), nonce.clone().into());
+        }
+        let hash = believed(token).and_then(|claims| Some(claims.get("at_hash")?.as_str()?.to_owned()));
+        if let (Some(hash), Some(access_token)) = (hash, access_token) {
+            let right = access_token_hash(access_token);
+            if right != hash {
+                self.used.insert(Rule::AccessTokenHash);
+                other.insert("at_hash".to_owned(), right.clone().into());
+                self.replaced.insert(hash, right);
+            }
+        }
+        let again = keys.with_claims(token, other).unwrap_or_else(|| token.to_owned());
+        self.replaced.insert(token.to_owned(), again.clone());
         again
     }
 }
@@ -245,6 +263,18 @@ fn is_fetch(listed: &Listed) -> bool {
     listed.method == "GET"
         && (Url::parse(&listed.url).is_ok_and(|url| is_description(url.path()))
             || body.is_some_and(|body| is_keys(&body) || is_certificates(&body)))
+}
+
+/// The access token of an answer in JSON.
+fn access_token(text: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(text).ok()?;
+    answer.get("access_token")?.as_str().map(str::to_owned)
+}
+
+/// `at_hash` of a token that is signed with SHA-256 (OpenID Connect Core 1.0, 3.1.3.6).
+fn access_token_hash(access_token: &str) -> String {
+    let hash = Sha256::digest(access_token);
+    BASE64_URL_SAFE_NO_PAD.encode(hash.split_at(hash.len() / 2).0)
 }
 
 /// The signed tokens in an answer.

@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use url::Url;
 
+use crate::template::encode;
+
 /// Who signs. What is given of the token is what the provider gave of it: nothing before the first answer.
 pub(super) struct Signer<'a> {
     pub(super) consumer_key: &'a str,
@@ -22,9 +24,16 @@ pub(super) struct Token {
 }
 
 impl Signer<'_> {
-    /// The `Authorization` header of a request without a form. `nonce` has to be unique at this moment, `timestamp` is in
-    /// seconds since 1970.
-    pub(super) fn authorization(&self, method: &str, url: &Url, nonce: &str, timestamp: i64) -> String {
+    /// The `Authorization` header of a request. `nonce` has to be unique at this moment, `timestamp` is in seconds since
+    /// 1970.
+    pub(super) fn authorization(
+        &self,
+        method: &str,
+        url: &Url,
+        form: &[(String, String)],
+        nonce: &str,
+        timestamp: i64,
+    ) -> String {
         let timestamp = timestamp.to_string();
         let mut oauth = vec![
             ("oauth_consumer_key", self.consumer_key),
@@ -34,15 +43,17 @@ impl Signer<'_> {
             ("oauth_version", "1.0"),
         ];
         oauth.extend(self.token.map(|token| ("oauth_token", token.token.as_str())));
-        let signature = self.signature(&base_string(method, url, &oauth));
+        let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let further: Vec<_> = oauth.iter().copied().chain(form).collect();
+        let signature = self.signature(&base_string(method, url, &further));
         oauth.push(("oauth_signature", &signature));
-        let fields = oauth.iter().map(|(name, value)| format!("{name}=\"{}\"", encoded(value)));
+        let fields = oauth.iter().map(|(name, value)| format!("{name}=\"{}\"", encode(value)));
         format!("OAuth {}", fields.collect::<Vec<_>>().join(", "))
     }
 
     fn signature(&self, base_string: &str) -> String {
         let token_secret = self.token.map_or("", |token| token.secret.expose_secret());
-        let key = format!("{}&{}", encoded(self.consumer_secret), encoded(token_secret));
+        let key = format!("{}&{}", encode(self.consumer_secret), encode(token_secret));
         // HMAC takes keys of any length.
         Hmac::<Sha1>::new_from_slice(key.as_bytes())
             .map(|mac| STANDARD.encode(mac.chain_update(base_string).finalize().into_bytes()))
@@ -52,8 +63,8 @@ impl Signer<'_> {
 
 /// Section 3.4.1. `further` are the parameters that are not in the URL.
 fn base_string(method: &str, url: &Url, further: &[(&str, &str)]) -> String {
-    let further = further.iter().map(|(name, value)| (encoded(name), encoded(value)));
-    let query = url.query_pairs().map(|(name, value)| (encoded(&name), encoded(&value)));
+    let further = further.iter().map(|(name, value)| (encode(name), encode(value)));
+    let query = url.query_pairs().map(|(name, value)| (encode(&name), encode(&value)));
     let mut parameters: Vec<_> = query.chain(further).collect();
     parameters.sort_unstable();
     let parameters: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -61,20 +72,7 @@ fn base_string(method: &str, url: &Url, further: &[(&str, &str)]) -> String {
     let mut place = url.clone();
     place.set_query(None);
     place.set_fragment(None);
-    format!("{method}&{}&{}", encoded(place.as_str()), encoded(&parameters.join("&")))
-}
-
-/// Section 3.6: everything but the unreserved characters of RFC 3986, in capital hexadecimals.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    format!("{method}&{}&{}", encode(place.as_str()), encode(&parameters.join("&")))
 }
 
 #[cfg(test)]
@@ -124,7 +122,7 @@ mod tests {
         assert_eq!(signer.signature(&base_string("GET", &url, &oauth)), "MdpQcU8iPSUjWoN/UDMsK2sui9I=");
     }
 
-    /// The example of X's documentation ("Creating a signature"), whose form is given here as further parameters.
+    /// The example of X's documentation ("Creating a signature").
     #[test]
     fn the_signature_of_xs_documentation() {
         let token = token(
@@ -136,16 +134,12 @@ mod tests {
             Signer { consumer_key: "xvz1evFS4wEEPTGEFPHBog", consumer_secret: secret, token: Some(&token) };
         let url =
             Url::parse("https://api.twitter.com/1.1/statuses/update.json?include_entities=true").unwrap();
-        let further = [
-            ("status", "Hello Ladies + Gentlemen, a signed OAuth request!"),
-            ("oauth_consumer_key", "xvz1evFS4wEEPTGEFPHBog"),
-            ("oauth_nonce", "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg"),
-            ("oauth_signature_method", "HMAC-SHA1"),
-            ("oauth_timestamp", "1318622958"),
-            ("oauth_token", "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb"),
-            ("oauth_version", "1.0"),
-        ];
-        assert_eq!(signer.signature(&base_string("POST", &url, &further)), "hCtSmYh+iHYCEqBWrE7C7hYmtUk=");
+        let status = "Hello Ladies + Gentlemen, a signed OAuth request!";
+        let form = [("status".to_owned(), status.to_owned())];
+        let nonce = "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg";
+        let header = signer.authorization("POST", &url, &form, nonce, 1_318_622_958);
+        assert!(header.ends_with("oauth_signature=\"hCtSmYh%2BiHYCEqBWrE7C7hYmtUk%3D\""), "{header}");
+        assert!(!header.contains("status"));
     }
 
     #[test]
@@ -154,7 +148,7 @@ mod tests {
         let signer = Signer { consumer_key: "app key", consumer_secret: secret, token: None };
         let url =
             Url::parse("https://op.example/token?oauth_callback=https%3A%2F%2Fsite.example%2F").unwrap();
-        let header = signer.authorization("POST", &url, "n0nce", 1_700_000_000);
+        let header = signer.authorization("POST", &url, &[], "n0nce", 1_700_000_000);
         let signature = header.split_once("oauth_signature=\"").unwrap().1.trim_end_matches('"');
         assert_eq!(
             header,

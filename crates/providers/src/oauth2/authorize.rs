@@ -6,12 +6,13 @@ use sha2::{Digest, Sha256};
 use url::{Host, Url};
 use vestibule_base::security::Token;
 
-use super::flow::{Flow, filled};
+use super::flow::Flow;
 use crate::catalogue::entry::RedirectUri;
 use crate::error::ProviderError;
 use crate::login::{Departure, Memory, Start};
 use crate::oidc::Oidc;
 use crate::provider::Provider;
+use crate::request::filled;
 use crate::world::World;
 
 /// What [`Memory`] calls the text that the ID token must repeat.
@@ -65,9 +66,6 @@ pub(crate) async fn begin(
         params.set("code_challenge", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier)));
         params.set("code_challenge_method", "S256".to_owned());
         memory.0.insert(VERIFIER.to_owned(), verifier);
-    }
-    if let Some(quirk) = provider.quirk() {
-        quirk.authorize(provider, &mut params.0);
     }
 
     let mut url = authorize.url.url(&values)?;

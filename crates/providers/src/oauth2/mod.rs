@@ -52,7 +52,7 @@ pub(crate) async fn complete(
         None => None,
     };
     let claims = proven.map(|proven| Value::Object(proven.claims));
-    let login = Login { memory, callback, token_answer: &answer, access_token };
+    let login = Login { callback, token_answer: &answer, access_token };
     let identity = person::ask(&flow, login, claims).await?;
     Ok(Arrival { identity, tokens: Some(tokens), replay: None })
 }
@@ -80,7 +80,6 @@ pub(crate) async fn verify_token(
     let proven = flow.verify_id_token(id_token.expose_secret(), None, access_token).await;
     let Proven { claims, replay } = proven.map_err(as_brought)?;
     let login = Login {
-        memory: &memory,
         callback: &callback,
         token_answer: &Value::Null,
         access_token: access_token.unwrap_or_default(),
@@ -100,7 +99,7 @@ async fn by_access_token(
     let flow = Flow::open(world, oidc, provider, &memory).await?;
     let access_token = tokens.access.expose_secret();
     let answer = json!({ "access_token": access_token });
-    let login = Login { memory: &memory, callback: &callback, token_answer: &answer, access_token };
+    let login = Login { callback: &callback, token_answer: &answer, access_token };
     let identity = person::ask(&flow, login, None).await?;
     Ok(Arrival { identity, tokens: Some(tokens), replay: None })
 }

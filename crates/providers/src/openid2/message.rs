@@ -117,7 +117,7 @@ impl Message {
             let alias = name.strip_prefix("ns.").filter(|_| value == namespace)?;
             self.signed(name).map(|_| format!("{alias}."))
         });
-        self.0.iter().filter_map(move |(name, _)| {
+        self.0.keys().filter_map(move |name| {
             let field = name.strip_prefix(alias.as_deref()?)?;
             Some((field.to_owned(), self.signed(name)?.to_owned()))
         })

@@ -77,15 +77,6 @@ mod tests {
     use crate::rehearsal::{provider, world};
 
     const APP: &str = "provider = 'draugiem'\nclient_id = 'c'\nsecret = 'hush'";
-    const CATALOGUE: &str = "
-        [draugiem]
-        name = 'Draugiem'
-        protocol = 'own'
-        authorize = { url = 'https://friends.example/authorize' }
-        map = { uid = '/uid' }
-        [[draugiem.profile]]
-        url = 'https://friends.example/json'
-    ";
 
     fn callback(params: &[(&str, &str)]) -> Callback {
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -94,20 +85,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_login_from_beginning_to_end() {
-        let (world, stage) = world(&[(200, r#"{"apikey": "k1", "uid": "42"}"#)]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let (world, stage) =
+            world(&[(200, r#"{"apikey": "k1", "uid": "42", "users": {"42": {"name": "Kim"}}}"#)]);
+        let provider = provider(&world, APP);
         let start = Start { state: "s1", query: &[] };
         let departure = begin(&world, &provider, start).await.unwrap();
         let back = start.return_to(&provider.redirect_uri(&world));
         let expected =
-            format!("https://friends.example/authorize?app=c&hash={}&redirect=", hash("hush", &back));
+            format!("https://api.draugiem.lv/authorize?app=c&hash={}&redirect=", hash("hush", &back));
         assert!(departure.url.starts_with(&expected) && departure.url.ends_with("%3Fstate%3Ds1"));
 
         let back = callback(&[("state", "s1"), ("dr_auth_status", "ok"), ("dr_auth_code", "7")]);
         let arrival = complete(&world, &provider, &departure.memory, &back).await.unwrap();
         assert_eq!(arrival.identity.uid, "42");
+        assert_eq!(arrival.identity.first_name.as_deref(), Some("Kim"));
+        assert_eq!(arrival.identity.extra_data, serde_json::json!({"name": "Kim"}));
         let url = stage.asked()[0].url.to_string();
-        assert_eq!(url, "https://friends.example/json?action=authorize&app=hush&code=7");
+        assert_eq!(url, "https://api.draugiem.lv/json?action=authorize&app=hush&code=7");
     }
 
     #[tokio::test]
@@ -122,7 +116,7 @@ mod tests {
             (&yes, Some((500, r#"{"apikey": "k1", "uid": "42"}"#))),
         ] {
             let (world, _) = world(answer.as_slice());
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider(&world, APP);
             let refused = complete(&world, &provider, &Memory::default(), &callback(params)).await;
             assert!(refused.is_err(), "{params:?} {answer:?}");
         }

@@ -100,14 +100,7 @@ mod tests {
     async fn the_form_is_what_the_provider_says() {
         let (mut world, _) = world(&[]);
         world.site = "http://localhost:8000".parse().unwrap();
-        let catalogue = "
-            [dummy]
-            name = 'Dummy'
-            protocol = 'own'
-            needs = []
-            map = { uid = '/id', email = '/email' }
-        ";
-        let provider = provider(&world, "provider = 'dummy'\nclient_id = ''", catalogue);
+        let provider = provider(&world, "provider = 'dummy'\nclient_id = ''");
         let start = Start { state: "s1", query: &[] };
         let departure = begin(&world, &provider, start).await.unwrap();
         assert_eq!(departure.url, format!("{}?state=s1", provider.redirect_uri(&world)));

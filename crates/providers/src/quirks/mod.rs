@@ -35,7 +35,6 @@ use crate::world::World;
 /// What a login has brought so far. Where a client brought a token, there were no first half and no callback.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress<'a> {
-    pub(crate) memory: &'a Memory,
     pub(crate) callback: &'a Callback,
     /// What the token request was answered with.
     pub(crate) token_answer: &'a Value,
@@ -52,6 +51,11 @@ pub(crate) trait Quirk: Sync {
         None
     }
 
+    /// The scopes to ask for, where they depend on settings; the app's own come first.
+    fn scopes(&self, _provider: &Provider) -> Option<Vec<String>> {
+        None
+    }
+
     /// Judges what began a login, and remembers of it what the second half needs.
     fn begin(
         &self,
@@ -64,9 +68,6 @@ pub(crate) trait Quirk: Sync {
 
     /// Changes the settings that templates see, by what was remembered. In both halves.
     fn settings(&self, _memory: &Memory, _settings: &mut serde_json::Map<String, Value>) {}
-
-    /// Changes the parameters of the authorization request.
-    fn authorize(&self, _provider: &Provider, _params: &mut Vec<(String, String)>) {}
 
     /// Judges what the browser brought back, before anything is made of it.
     fn callback(

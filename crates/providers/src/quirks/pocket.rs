@@ -86,15 +86,6 @@ mod tests {
     use crate::rehearsal::{provider, world};
 
     const APP: &str = "provider = 'pocket'\nclient_id = 'c'\nsecret = 'hush'";
-    const CATALOGUE: &str = "
-        [pocket]
-        name = 'Pocket'
-        protocol = 'oauth1'
-        authorize = { url = 'https://pocket.example/allow' }
-        request_token = { url = 'https://pocket.example/request' }
-        token = { url = 'https://pocket.example/token' }
-        map = { uid = '/username' }
-    ";
 
     #[tokio::test]
     async fn a_login_from_beginning_to_end() {
@@ -102,11 +93,11 @@ mod tests {
             (200, r#"{"code": "c1"}"#),
             (200, " {\"access_token\": \"a1\", \"username\": \"kim@mail.example\"} "),
         ]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider(&world, APP);
         let start = Start { state: "s1", query: &[] };
         let departure = begin(&world, &provider, start).await.unwrap();
         let back = "https%3A%2F%2Fsite.example%2Faccounts%2Fpocket%2Flogin%2Fcallback%2F%3Fstate%3Ds1";
-        let expected = format!("https://pocket.example/allow?request_token=c1&redirect_uri={back}");
+        let expected = format!("https://getpocket.com/auth/authorize?request_token=c1&redirect_uri={back}");
         assert_eq!(departure.url, expected);
 
         let arrival = complete(&world, &provider, &departure.memory, &Callback::default()).await.unwrap();
@@ -118,8 +109,8 @@ mod tests {
         assert_eq!(
             asked,
             [
-                ("https://pocket.example/request", first.as_str()),
-                ("https://pocket.example/token", r#"{"code":"c1","consumer_key":"c"}"#),
+                ("https://getpocket.com/v3/oauth/request", first.as_str()),
+                ("https://getpocket.com/v3/oauth/authorize", r#"{"code":"c1","consumer_key":"c"}"#),
             ]
         );
     }
@@ -131,7 +122,7 @@ mod tests {
         {
             let (world, _) = world(&[answer]);
             let memory = Memory([(CODE.to_owned(), "c1".to_owned())].into());
-            let provider = provider(&world, APP, CATALOGUE);
+            let provider = provider(&world, APP);
             assert!(complete(&world, &provider, &memory, &Callback::default()).await.is_err(), "{answer:?}");
         }
     }

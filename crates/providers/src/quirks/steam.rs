@@ -90,23 +90,14 @@ mod tests {
     use super::*;
     use crate::rehearsal::{provider, world};
 
-    const APP: &str = "provider = 'steam'\nclient_id = 'c'\nsecret = 'hush'";
-    const CATALOGUE: &str = "
-        [steam]
-        name = 'Steam'
-        protocol = 'openid2'
-        openid_server = 'https://steamcommunity.com/openid/login'
-        map = { uid = '/steamid', username = '/personaname', first_name = '/realname' }
-        [[steam.profile]]
-        url = 'https://api.steampowered.com/summaries/'
-    ";
+    const APP: &str = "provider = 'steam'\nclient_id = ''\nsecret = 'hush'";
     const KIM: &str = "https://steamcommunity.com/openid/id/765";
 
     #[tokio::test]
     async fn people_are_sent_to_steams_server_and_back_with_our_state() {
         let (world, _) = world(&[]);
         let start = Start { state: "s1", query: &[] };
-        let departure = begin(&world, &provider(&world, APP, CATALOGUE), start).await.unwrap();
+        let departure = begin(&world, &provider(&world, APP), start).await.unwrap();
         assert!(departure.url.starts_with("https://steamcommunity.com/openid/login?openid.ns="));
         assert!(departure.url.contains("callback%2F%3Fstate%3Ds1"));
         assert!(!departure.url.contains("sreg"));
@@ -117,7 +108,7 @@ mod tests {
         let kim =
             r#"{"response": {"players": [{"steamid": "765", "personaname": "kim", "realname": "Kim Ito"}]}}"#;
         let (world, stage) = world(&[(200, kim), (200, r#"{"response": {"players": []}}"#)]);
-        let provider = provider(&world, APP, CATALOGUE);
+        let provider = provider(&world, APP);
         let identity = identity_of(&world, &provider, KIM).await.unwrap();
         assert_eq!((identity.uid.as_str(), identity.username.as_deref()), ("765", Some("kim")));
         assert_eq!(
@@ -125,7 +116,10 @@ mod tests {
             (Some("Kim"), Some("Ito"))
         );
         let url = stage.asked()[0].url.to_string();
-        assert_eq!(url, "https://api.steampowered.com/summaries/?key=hush&steamids=765");
+        assert_eq!(
+            url,
+            "https://api.steampowered.com/ISteamUser/GetPlayerSummaries/v0002/?key=hush&steamids=765"
+        );
         assert_eq!(identity_of(&world, &provider, KIM).await.unwrap().uid, "765", "nothing is known of them");
     }
 
@@ -138,7 +132,7 @@ mod tests {
             (200, "<html>"),
         ] {
             let (world, _) = world(&[answer]);
-            let refused = identity_of(&world, &provider(&world, APP, CATALOGUE), KIM).await;
+            let refused = identity_of(&world, &provider(&world, APP), KIM).await;
             assert!(
                 matches!(refused, Err(ProviderError::Answer(_) | ProviderError::Outbound(_))),
                 "{answer:?}"

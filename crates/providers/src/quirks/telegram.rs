@@ -144,6 +144,7 @@ fn tolerant() -> GeneralPurpose {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rehearsal::{provider, provider_of, world};
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
     /// 2026-01-02T03:04:05Z
@@ -163,6 +164,11 @@ mod tests {
         verify(result, &"123:token".into(), 30, NOW)
     }
 
+    fn back(bot_token: &str) -> Callback {
+        let result = result(KIM, &signed(bot_token, KIMS_LINES));
+        Callback { params: vec![("tgAuthResult".to_owned(), result)] }
+    }
+
     const KIM: &str = r#"{"id":1001,"first_name":"Kïm>?","auth_date":1767323040,"hash":"HASH"}"#;
     const KIMS_LINES: &str = "auth_date=1767323040\nfirst_name=Kïm>?\nid=1001";
 
@@ -179,37 +185,32 @@ mod tests {
 
     #[tokio::test]
     async fn o3_a_bot_without_a_secret_logs_nobody_in() {
-        use crate::rehearsal::{provider, world};
-        let catalogue = "
-            [telegram]
-            name = 'Telegram'
-            protocol = 'own'
-            settings = { auth_date_validity = { default = 30 } }
-            authorize = { url = 'https://oauth.telegram.org/auth' }
-            map = { uid = '/id' }
-        ";
+        let careless = "telegram = { name = 'Telegram', protocol = 'own', quirk = 'telegram', needs = [], map = { uid = '/id' } }";
         let (world, _) = world(&[]);
-        let bot = |secret: &str| {
-            provider(&world, &format!("provider = 'telegram'\nclient_id = '123'\n{secret}"), catalogue)
-        };
+        for secret in ["", "secret = ''"] {
+            let app = format!("provider = 'telegram'\nclient_id = '123'\n{secret}");
+            let provider = provider_of(&world, &app, Some(careless));
+            let refused = complete(&world, &provider, &Memory::default(), &back("")).await;
+            assert!(matches!(refused, Err(ProviderError::Settings(_))), "{secret}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_from_beginning_to_end() {
+        let (world, _) = world(&[]);
+        let provider = provider(&world, "provider = 'telegram'\nclient_id = '123'\nsecret = '123:token'");
         let start = Start { state: "s1", query: &[] };
-        let departure = begin(&world, &bot(""), start).await.unwrap();
+        let departure = begin(&world, &provider, start).await.unwrap();
         assert_eq!(
             departure.url,
             "https://oauth.telegram.org/auth?origin=https%3A%2F%2Fsite.example%2F&bot_id=123&request_access=write&embed=0\
              &return_to=https%3A%2F%2Fsite.example%2Faccounts%2Ftelegram%2Flogin%2Fcallback%2F%3Fstate%3Ds1"
         );
-        let back = |token: &str| {
-            let result = result(KIM, &signed(token, KIMS_LINES));
-            Callback { params: vec![("tgAuthResult".to_owned(), result)] }
-        };
-        let memory = Memory::default();
-        let arrival = complete(&world, &bot("secret = '123:token'"), &memory, &back("123:token")).await;
-        assert_eq!(arrival.unwrap().identity.uid, "1001");
-        for secret in ["", "secret = ''"] {
-            let refused = complete(&world, &bot(secret), &memory, &back("")).await;
-            assert!(matches!(refused, Err(ProviderError::Settings(_))), "{secret}");
-        }
+        let arrival = complete(&world, &provider, &departure.memory, &back("123:token")).await.unwrap();
+        assert_eq!(arrival.identity.uid, "1001");
+        let declined = Callback { params: vec![("tgAuthResult".to_owned(), "false".to_owned())] };
+        let declined = complete(&world, &provider, &departure.memory, &declined).await;
+        assert!(matches!(declined, Err(ProviderError::Cancelled)));
     }
 
     /// The case `signed` of the reference's fixtures.
