@@ -14,6 +14,7 @@ use vestibule_base::security::{Millis, random, same};
 use crate::catalogue::entry::{Parameter, Source};
 use crate::departure;
 use crate::error::ProviderError;
+use crate::json;
 use crate::login::{Arrival, Callback, Departure, Memory, Start, Tokens};
 use crate::provider::Provider;
 use crate::request::{Body, Method, Request};
@@ -125,7 +126,7 @@ async fn profile(
         }
         let answer = send(world, provider, &request).await?;
         // Media types are not to be relied on here.
-        data = serde_json::from_str(&answer).map_err(|_| ProviderError::answer("the profile is no JSON"))?;
+        data = json::parse(&answer).map_err(|_| ProviderError::answer("the profile is no JSON"))?;
         first.get_or_insert_with(|| data.clone());
     }
     Ok(data)

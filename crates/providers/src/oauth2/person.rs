@@ -7,6 +7,7 @@ use super::flow::{Flow, Login, add_query, filled, form_body, method};
 use crate::catalogue::entry::{Condition, Expected, Protocol, Source, Step, TokenIn, When};
 use crate::error::ProviderError;
 use crate::identity::Identity;
+use crate::json;
 use crate::oidc::subject;
 use crate::request::Request;
 use crate::rule::is_true;
@@ -142,8 +143,7 @@ async fn call(
         status if step.tolerate_status.contains(&status) => return Ok(None),
         status => return Err(ProviderError::answer(format!("profile request: status {status}"))),
     }
-    let value = serde_json::from_str(&answer.text);
-    value.map(Some).map_err(|_| ProviderError::answer("profile request: no JSON"))
+    json::parse(&answer.text).map(Some).map_err(|_| ProviderError::answer("profile request: no JSON"))
 }
 
 /// Puts what is used of an answer into what is there.
