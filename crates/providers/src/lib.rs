@@ -21,6 +21,7 @@ mod oidc;
 mod openid2;
 #[doc(hidden)]
 pub mod played;
+mod profile;
 mod provider;
 mod providers;
 mod quirks;

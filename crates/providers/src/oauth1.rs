@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::form_urlencoded;
+use vestibule_base::outbound::Answer;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::{Millis, random, same};
 
 use crate::catalogue::entry::{Parameter, Source};
 use crate::departure;
 use crate::error::ProviderError;
-use crate::json;
 use crate::login::{Arrival, Callback, Departure, Memory, Start, Tokens};
+use crate::profile::{self, Asked};
 use crate::provider::Provider;
-use crate::request::{Body, Method, Request};
+use crate::request::{Body, Method, Request, add_query, filled};
 use crate::template::{Template, Values};
 use crate::world::World;
 use signature::{Signer, Token};
@@ -39,7 +40,7 @@ pub(crate) async fn begin(
     let entry = provider.entry();
     let call = entry.request_token.as_ref().ok_or(INCOMPLETE)?;
     let values = provider.values(world);
-    let mut request = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    let mut request = token_request(&call.url, &call.query, &call.headers, &values)?;
     let redirect_uri = provider.redirect_uri(world);
     request.query([("oauth_callback", redirect_uri.as_str())]);
     let scopes = provider.scopes(world).join(" ");
@@ -47,7 +48,7 @@ pub(crate) async fn begin(
         request.query([("scope", scopes.as_str())]);
     }
     sign(world, provider, &mut request, None)?;
-    let answer = tokens_in(&send(world, provider, &request).await?);
+    let answer = tokens_in(&send(world, provider, &request).await?.success()?);
     if answer.get("oauth_callback_confirmed").is_some_and(|confirmed| confirmed != "true") {
         return Err(ProviderError::answer("the callback is not confirmed"));
     }
@@ -82,21 +83,21 @@ pub(crate) async fn complete(
     let call = entry.token.as_ref().ok_or(INCOMPLETE)?;
     let mut values = provider.values(world);
     values.callback = &callback.params;
-    let mut exchange = request_of(Method::Post, &call.url, &call.query, &call.headers, &values)?;
+    let mut exchange = token_request(&call.url, &call.query, &call.headers, &values)?;
     exchange.query([(VERIFIER, verifier)]);
     sign(world, provider, &mut exchange, Some(&request))?;
-    let answer = tokens_in(&send(world, provider, &exchange).await?);
+    let answer = tokens_in(&send(world, provider, &exchange).await?.success()?);
     let access = token_of(&answer)?;
 
     let mut values = Values { token: &answer, ..values };
     values.named.insert(TOKEN, access.token.clone());
-    let data = match entry.data.from {
+    let said = match entry.data.from {
         Source::Token => answer.clone(),
-        Source::Profile | Source::IdToken => profile(world, provider, values.clone(), &access).await?,
+        Source::Profile | Source::IdToken => said(world, provider, &values, &access).await?,
     };
-    let data = entry.data.select.find(&data, &values).unwrap_or(&Value::Null);
+    let data = profile::selected(entry, &said, &values)?;
     Ok(Arrival {
-        identity: provider.identity(data)?,
+        identity: provider.identity(&data)?,
         tokens: Some(Tokens {
             access: access.token.into(),
             refresh: Some(access.secret),
@@ -109,44 +110,44 @@ pub(crate) async fn complete(
 const INCOMPLETE: ProviderError =
     ProviderError::Settings(Cow::Borrowed("the catalogue's entry lacks what OAuth 1.0a needs"));
 
-/// The last of the profile answers; those before it say what it takes to ask.
-async fn profile(
+/// What the profile requests bring together.
+async fn said(
     world: &World,
     provider: &Provider,
-    values: Values<'_>,
+    values: &Values<'_>,
     access: &Token,
 ) -> Result<Value, ProviderError> {
+    let scopes = provider.scopes(world);
+    let asked = Asked { scopes: &scopes, query_email: world.query_email, has_id_token: false };
     let mut first = None;
     let mut data = Value::Null;
     for step in &provider.entry().profile {
         let values = Values { first: first.as_ref().unwrap_or(&Value::Null), ..values.clone() };
-        let mut request = request_of(Method::Get, &step.url, &step.query, &step.headers, &values)?;
+        if !asked.wants(&step.when, &data, &values) {
+            continue;
+        }
+        let mut request = profile::request(step, &values)?;
         if step.token_in.is_none() {
             sign(world, provider, &mut request, Some(access))?;
         }
-        let answer = send(world, provider, &request).await?;
-        // Media types are not to be relied on here.
-        data = json::parse(&answer).map_err(|_| ProviderError::answer("the profile is no JSON"))?;
-        first.get_or_insert_with(|| data.clone());
+        let Some(answer) = profile::read(step, &send(world, provider, &request).await?)? else { continue };
+        profile::put(step, &answer, &mut data, &values);
+        first.get_or_insert(answer);
     }
     Ok(data)
 }
 
-fn request_of(
-    method: Method,
+/// A request for a token: what it says is in the query.
+fn token_request(
     url: &Template,
     query: &BTreeMap<String, Parameter>,
     headers: &BTreeMap<String, Template>,
     values: &Values<'_>,
 ) -> Result<Request, ProviderError> {
-    let mut url = url.url(values)?;
-    for (name, parameter) in query {
-        for text in parameter.templates().iter().filter_map(|template| template.text(values)) {
-            url.query_pairs_mut().append_pair(name, &text);
-        }
-    }
-    let headers = headers.iter().filter_map(|(name, value)| Some((name.clone(), value.text(values)?)));
-    Ok(Request { method, url, headers: headers.collect(), body: Body::None })
+    let (url, headers) = (url.url(values)?, filled(headers, values));
+    let mut request = Request { method: Method::Post, url, headers, body: Body::None };
+    add_query(&mut request, query, values);
+    Ok(request)
 }
 
 fn sign(
@@ -160,15 +161,18 @@ fn sign(
         Method::Get => "GET",
         Method::Post => "POST",
     };
-    let timestamp = world.clock.now() / SECOND;
-    let header = signer.authorization(method, &request.url, &random::text(NONCE, 32)?, timestamp);
+    let form = match &request.body {
+        Body::Form(fields) => fields.as_slice(),
+        Body::None | Body::Json(_) => &[],
+    };
+    let (nonce, timestamp) = (random::text(NONCE, 32)?, world.clock.now() / SECOND);
+    let header = signer.authorization(method, &request.url, form, &nonce, timestamp);
     request.headers.push(("Authorization".to_owned(), header));
     Ok(())
 }
 
-async fn send(world: &World, provider: &Provider, request: &Request) -> Result<String, ProviderError> {
-    let endpoint = provider.endpoint(world, request.url.as_str())?;
-    Ok(request.send(&endpoint).await?.success()?)
+async fn send(world: &World, provider: &Provider, request: &Request) -> Result<Answer, ProviderError> {
+    request.send(&provider.endpoint(world, request.url.as_str())?).await
 }
 
 /// A token answer, which is a form, as data. What is empty is left out.

@@ -4,7 +4,9 @@ use serde_json::Value;
 use url::Url;
 use vestibule_base::outbound::{Answer, Endpoint};
 
+use crate::catalogue::entry::{Parameter, Verb};
 use crate::error::ProviderError;
+use crate::template::{Template, Values};
 
 /// A request that is not sent yet. What it holds is secret.
 pub(crate) struct Request {
@@ -62,5 +64,42 @@ impl Request {
                 endpoint.post_form(fields, &headers).await?
             }
         })
+    }
+}
+
+/// The catalogue's verb.
+pub(crate) fn method(verb: Verb) -> Method {
+    match verb {
+        Verb::Get => Method::Get,
+        Verb::Post => Method::Post,
+    }
+}
+
+/// Fields with their values. Those without are left out.
+pub(crate) fn filled<'t>(
+    templates: impl IntoIterator<Item = (&'t String, &'t Template)>,
+    values: &Values<'_>,
+) -> Vec<(String, String)> {
+    templates
+        .into_iter()
+        .filter_map(|(name, template)| Some((name.clone(), template.text(values)?)))
+        .collect()
+}
+
+/// A form, or nothing where it has no fields.
+pub(crate) fn form_body(fields: Vec<(String, String)>) -> Body {
+    if fields.is_empty() { Body::None } else { Body::Form(fields) }
+}
+
+/// Adds the catalogue's parameters to the query.
+pub(crate) fn add_query<'t>(
+    request: &mut Request,
+    query: impl IntoIterator<Item = (&'t String, &'t Parameter)>,
+    values: &Values<'_>,
+) {
+    for (name, parameter) in query {
+        for value in parameter.templates().iter().filter_map(|template| template.text(values)) {
+            request.query([(name.as_str(), value.as_str())]);
+        }
     }
 }

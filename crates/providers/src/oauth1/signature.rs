@@ -24,9 +24,16 @@ pub(super) struct Token {
 }
 
 impl Signer<'_> {
-    /// The `Authorization` header of a request without a form. `nonce` has to be unique at this moment, `timestamp` is in
-    /// seconds since 1970.
-    pub(super) fn authorization(&self, method: &str, url: &Url, nonce: &str, timestamp: i64) -> String {
+    /// The `Authorization` header of a request. `nonce` has to be unique at this moment, `timestamp` is in seconds since
+    /// 1970.
+    pub(super) fn authorization(
+        &self,
+        method: &str,
+        url: &Url,
+        form: &[(String, String)],
+        nonce: &str,
+        timestamp: i64,
+    ) -> String {
         let timestamp = timestamp.to_string();
         let mut oauth = vec![
             ("oauth_consumer_key", self.consumer_key),
@@ -36,7 +43,9 @@ impl Signer<'_> {
             ("oauth_version", "1.0"),
         ];
         oauth.extend(self.token.map(|token| ("oauth_token", token.token.as_str())));
-        let signature = self.signature(&base_string(method, url, &oauth));
+        let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let further: Vec<_> = oauth.iter().copied().chain(form).collect();
+        let signature = self.signature(&base_string(method, url, &further));
         oauth.push(("oauth_signature", &signature));
         let fields = oauth.iter().map(|(name, value)| format!("{name}=\"{}\"", encode(value)));
         format!("OAuth {}", fields.collect::<Vec<_>>().join(", "))
@@ -113,7 +122,7 @@ mod tests {
         assert_eq!(signer.signature(&base_string("GET", &url, &oauth)), "MdpQcU8iPSUjWoN/UDMsK2sui9I=");
     }
 
-    /// The example of X's documentation ("Creating a signature"), whose form is given here as further parameters.
+    /// The example of X's documentation ("Creating a signature").
     #[test]
     fn the_signature_of_xs_documentation() {
         let token = token(
@@ -125,16 +134,12 @@ mod tests {
             Signer { consumer_key: "xvz1evFS4wEEPTGEFPHBog", consumer_secret: secret, token: Some(&token) };
         let url =
             Url::parse("https://api.twitter.com/1.1/statuses/update.json?include_entities=true").unwrap();
-        let further = [
-            ("status", "Hello Ladies + Gentlemen, a signed OAuth request!"),
-            ("oauth_consumer_key", "xvz1evFS4wEEPTGEFPHBog"),
-            ("oauth_nonce", "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg"),
-            ("oauth_signature_method", "HMAC-SHA1"),
-            ("oauth_timestamp", "1318622958"),
-            ("oauth_token", "370773112-GmHxMAgYyLbNEtIKZeRNFsMKPR9EyMZeS9weJAEb"),
-            ("oauth_version", "1.0"),
-        ];
-        assert_eq!(signer.signature(&base_string("POST", &url, &further)), "hCtSmYh+iHYCEqBWrE7C7hYmtUk=");
+        let status = "Hello Ladies + Gentlemen, a signed OAuth request!";
+        let form = [("status".to_owned(), status.to_owned())];
+        let nonce = "kYjzVBB8Y0ZFabxSWbWovY3uYSQ2pTgmZeNu2VS4cg";
+        let header = signer.authorization("POST", &url, &form, nonce, 1_318_622_958);
+        assert!(header.ends_with("oauth_signature=\"hCtSmYh%2BiHYCEqBWrE7C7hYmtUk%3D\""), "{header}");
+        assert!(!header.contains("status"));
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
         let signer = Signer { consumer_key: "app key", consumer_secret: secret, token: None };
         let url =
             Url::parse("https://op.example/token?oauth_callback=https%3A%2F%2Fsite.example%2F").unwrap();
-        let header = signer.authorization("POST", &url, "n0nce", 1_700_000_000);
+        let header = signer.authorization("POST", &url, &[], "n0nce", 1_700_000_000);
         let signature = header.split_once("oauth_signature=\"").unwrap().1.trim_end_matches('"');
         assert_eq!(
             header,

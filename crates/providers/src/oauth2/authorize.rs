@@ -6,12 +6,13 @@ use sha2::{Digest, Sha256};
 use url::{Host, Url};
 use vestibule_base::security::Token;
 
-use super::flow::{Flow, filled};
+use super::flow::Flow;
 use crate::catalogue::entry::RedirectUri;
 use crate::error::ProviderError;
 use crate::login::{Departure, Memory, Start};
 use crate::oidc::Oidc;
 use crate::provider::Provider;
+use crate::request::filled;
 use crate::world::World;
 
 /// What [`Memory`] calls the text that the ID token must repeat.

@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 use vestibule_base::outbound::Answer;
 use vestibule_base::security::same;
 
-use crate::catalogue::entry::{Call, Entry, Parameter, Protocol, Source, Verb};
+use crate::catalogue::entry::{Call, Entry, Protocol, Source};
 use crate::error::ProviderError;
 use crate::login::{Callback, Memory};
 use crate::oidc::{Expected, Metadata, Oidc, Proven};
 use crate::provider::Provider;
 use crate::quirks::Progress;
-use crate::request::{Body, Method, Request};
+use crate::request::{Body, Request, add_query, filled, form_body, method};
 use crate::template::{Template, Values};
 use crate::world::World;
 
@@ -185,42 +185,5 @@ impl<'a> Flow<'a> {
         };
         add_query(&mut request, &call.query, values);
         Ok(request)
-    }
-}
-
-/// The catalogue's verb.
-pub(super) fn method(verb: Verb) -> Method {
-    match verb {
-        Verb::Get => Method::Get,
-        Verb::Post => Method::Post,
-    }
-}
-
-/// Fields with their values. Those without are left out.
-pub(super) fn filled<'t>(
-    templates: impl IntoIterator<Item = (&'t String, &'t Template)>,
-    values: &Values<'_>,
-) -> Vec<(String, String)> {
-    templates
-        .into_iter()
-        .filter_map(|(name, template)| Some((name.clone(), template.text(values)?)))
-        .collect()
-}
-
-/// A form, or nothing where it has no fields.
-pub(super) fn form_body(fields: Vec<(String, String)>) -> Body {
-    if fields.is_empty() { Body::None } else { Body::Form(fields) }
-}
-
-/// Adds the catalogue's parameters to the query.
-pub(super) fn add_query<'t>(
-    request: &mut Request,
-    query: impl IntoIterator<Item = (&'t String, &'t Parameter)>,
-    values: &Values<'_>,
-) {
-    for (name, parameter) in query {
-        for value in parameter.templates().iter().filter_map(|template| template.text(values)) {
-            request.query([(name.as_str(), value.as_str())]);
-        }
     }
 }

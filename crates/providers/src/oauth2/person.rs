@@ -3,13 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use super::flow::{Flow, Login, add_query, filled, form_body, method};
-use crate::catalogue::entry::{Condition, Expected, Protocol, Source, Step, TokenIn, When};
+use super::flow::{Flow, Login};
+use crate::catalogue::entry::{Protocol, Source, Step, TokenIn};
 use crate::error::ProviderError;
 use crate::identity::Identity;
-use crate::json;
 use crate::oidc::subject;
-use crate::request::Request;
+use crate::profile::{self, Asked};
 use crate::rule::is_true;
 use crate::template::Values;
 
@@ -30,14 +29,19 @@ pub(super) async fn ask(
     let mut first = None;
     for (number, step) in flow.entry.profile.iter().enumerate() {
         let values = with_first(flow.values_of(login), first.as_ref());
-        if !due(flow, &step.when, claims.is_some(), &data, &values) {
+        let asked = Asked {
+            scopes: &flow.scopes,
+            query_email: flow.world.query_email,
+            has_id_token: claims.is_some(),
+        };
+        if !asked.wants(&step.when, &data, &values) {
             continue;
         }
         let Some(answer) = call(flow, login, number, step, &values).await? else { continue };
         if let (Some(claims), Some(named)) = (&claims, answer.get("sub").or_else(|| answer.get("id"))) {
             same_person(claims, Some(named))?;
         }
-        put(step, &answer, &mut data, &values);
+        profile::put(step, &answer, &mut data, &values);
         first.get_or_insert(answer);
     }
     let values = with_first(flow.values_of(login), first.as_ref());
@@ -97,17 +101,6 @@ fn with_first<'v>(mut values: Values<'v>, first: Option<&'v Value>) -> Values<'v
     values
 }
 
-fn due(flow: &Flow<'_>, when: &When, has_id_token: bool, data: &Value, values: &Values<'_>) -> bool {
-    let asked = |scope: &String| flow.scopes.contains(scope);
-    (!when.query_email || flow.world.query_email)
-        && (!when.no_id_token || !has_id_token)
-        && when.scope.as_ref().is_none_or(asked)
-        && !when.no_scope.as_ref().is_some_and(asked)
-        && when.present.as_ref().is_none_or(|it| it.find(data, values).is_some_and(is_true))
-        && !when.missing.as_ref().is_some_and(|it| it.find(data, values).is_some_and(is_true))
-        && when.settings.iter().all(|(name, value)| values.settings.get(name) == Some(value))
-}
-
 /// The answer to a profile request; nothing, where its status says that there is none and that is no error.
 async fn call(
     flow: &Flow<'_>,
@@ -116,13 +109,7 @@ async fn call(
     step: &Step,
     values: &Values<'_>,
 ) -> Result<Option<Value>, ProviderError> {
-    let mut request = Request {
-        method: method(step.method),
-        url: step.url.url(values)?,
-        headers: filled(&step.headers, values),
-        body: form_body(filled(&step.form, values)),
-    };
-    add_query(&mut request, &step.query, values);
+    let mut request = profile::request(step, values)?;
     let token = login.access_token;
     match &step.token_in {
         None => request.headers.push(("authorization".to_owned(), format!("Bearer {token}"))),
@@ -137,26 +124,7 @@ async fn call(
     if let Some(quirk) = flow.provider.quirk() {
         quirk.profile_request(flow.provider, number, flow.progress(login), &mut request)?;
     }
-    let answer = flow.send(&request).await?;
-    match answer.status {
-        200..300 => {}
-        status if step.tolerate_status.contains(&status) => return Ok(None),
-        status => return Err(ProviderError::answer(format!("profile request: status {status}"))),
-    }
-    json::parse(&answer.text).map(Some).map_err(|_| ProviderError::answer("profile request: no JSON"))
-}
-
-/// Puts what is used of an answer into what is there.
-fn put(step: &Step, answer: &Value, data: &mut Value, values: &Values<'_>) {
-    let taken = match &step.take {
-        Some(rule) => rule.find(answer, values),
-        None => Some(answer.clone()),
-    };
-    let Some(taken) = taken else { return };
-    match (step.merge, data, taken) {
-        (true, Value::Object(data), Value::Object(more)) if step.put.is_root() => data.extend(more),
-        (_, data, taken) => step.put.put(data, taken, values),
-    }
+    profile::read(step, &flow.send(&request).await?)
 }
 
 /// From the whole answer to who it is.
@@ -166,42 +134,9 @@ fn identify(
     whole: Value,
     values: &Values<'_>,
 ) -> Result<Identity, ProviderError> {
-    if flow.entry.error_when.iter().any(|condition| holds(condition, &whole, values)) {
-        return Err(ProviderError::answer("the profile says that something failed"));
-    }
-    let rules = &flow.entry.data;
-    let selected = rules.select.find(&whole, values);
-    let selected = selected.ok_or_else(|| ProviderError::answer("the profile is not where it should be"))?;
-    let unwrapped = rules.unwrap.as_ref().and_then(|pointer| pointer.find(selected, values));
-    let mut data = unwrapped.unwrap_or(selected).clone();
-    if let Value::Object(data) = &mut data {
-        for (theirs, ours) in &rules.rename {
-            if let Some(value) = data.remove(theirs) {
-                data.insert(ours.clone(), value);
-            }
-        }
-        for (name, template) in &rules.add {
-            if let Some(value) = template.value(values) {
-                data.insert(name.clone(), value);
-            }
-        }
-    }
+    let mut data = profile::selected(flow.entry, &whole, values)?;
     if let Some(quirk) = flow.provider.quirk() {
         quirk.data(flow.provider, flow.progress(login), &mut data)?;
     }
     flow.provider.identity(&data)
-}
-
-fn holds(condition: &Condition, whole: &Value, values: &Values<'_>) -> bool {
-    match condition {
-        Condition::Present(pointer) => pointer.find(whole, values).is_some(),
-        Condition::Missing(pointer) => pointer.find(whole, values).is_none(),
-        Condition::Differs { pointer, from } => {
-            let from = match from {
-                Expected::Text(template) => template.text(values).map(Value::from),
-                Expected::Other(value) => Some(value.clone()),
-            };
-            pointer.find(whole, values) != from.as_ref()
-        }
-    }
 }

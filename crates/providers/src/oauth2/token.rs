@@ -8,7 +8,7 @@ use url::form_urlencoded;
 use vestibule_base::security::clock::SECOND;
 
 use super::authorize::VERIFIER;
-use super::flow::{Flow, add_query, filled, method};
+use super::flow::Flow;
 use super::refusal;
 use crate::catalogue::entry::{ClientAuth, TokenBody, TokenCall};
 use crate::client_auth;
@@ -17,7 +17,7 @@ use crate::json;
 use crate::login::{Callback, Memory, Tokens};
 use crate::oidc::Oidc;
 use crate::provider::Provider;
-use crate::request::{Body, Method, Request};
+use crate::request::{Body, Method, Request, add_query, filled, method};
 use crate::template::{Template, Values};
 use crate::world::World;
 
