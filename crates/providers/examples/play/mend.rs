@@ -58,6 +58,7 @@ fn mended(provider: &str, mut case: Value) -> Result<Arc<Case>, serde_json::Erro
     let mut used = Used::new();
     let defect = match provider {
         "coinbase" => printed_token(&mut case),
+        "notion" => copied_address(&mut case),
         "vk" => nobodys_page(&mut case),
         "weixin" => escaped_names(&mut case),
         _ => false,
@@ -95,6 +96,17 @@ fn printed_token(case: &mut Value) -> bool {
         mended = true;
     }
     mended
+}
+
+/// Notion: the reference puts the address into the answer for a second time.
+fn copied_address(case: &mut Value) -> bool {
+    let user = case.pointer_mut("/expect/account/extra_data/owner/user").and_then(Value::as_object_mut);
+    user.is_some_and(|user| {
+        let same = user
+            .get("email")
+            .is_some_and(|email| user.get("person").and_then(|it| it.get("email")) == Some(email));
+        same && user.remove("email").is_some()
+    })
 }
 
 /// VK: the reference makes a link to `None`, as it looks for the uid where it is not.
@@ -176,7 +188,7 @@ fn plain_http(case: &mut Value) -> bool {
 }
 
 /// Whole numbers of more than 64 bits become texts, since they would not be read exactly.
-fn with_long_numbers_marked(json: &str) -> String {
+pub(crate) fn with_long_numbers_marked(json: &str) -> String {
     let mut marked = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(sign) = rest.chars().next() {
