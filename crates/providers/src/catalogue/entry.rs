@@ -581,20 +581,8 @@ pub(crate) struct Display {
 #[serde(deny_unknown_fields)]
 pub(crate) struct IdToken {
     pub(crate) issuer: Template,
-    /// Where its keys are.
+    /// Where its keys are: a JSON Web Key Set, or an object of key ids and PEM certificates.
     pub(crate) keys: Template,
-    #[serde(default)]
-    pub(crate) format: KeyFormat,
-}
-
-/// What keys are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KeyFormat {
-    #[default]
-    Jwks,
-    /// An object of key ids and PEM certificates.
-    Pem,
 }
 
 fn client_id() -> Vec<Credential> {

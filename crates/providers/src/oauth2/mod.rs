@@ -6,6 +6,9 @@ mod flow;
 mod person;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use authorize::begin;
 pub(crate) use token::refresh;
 
