@@ -17,7 +17,8 @@ Usage: cargo x TASK [ARGUMENTS]
   fmt                      format the code
   lint                     formatting and clippy, warnings are errors
   test [ARGUMENTS]         all tests (arguments go to cargo test)
-  docs [--check]           write docs/settings.md from the program; --check only compares
+  docs [--check]           write docs/settings.md and docs/providers.md from the program; --check only
+                           compares
   deny                     licences, sources and doubles of dependencies, with cargo-deny
   conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
                            other arguments go to the suite)
@@ -68,22 +69,23 @@ fn lint() -> Outcome {
 }
 
 fn docs(only_compare: bool) -> Outcome {
-    let program = Command::new(cargo_program())
-        .args(["run", "--quiet", "--", "config", "reference"])
-        .current_dir(root())
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
-    if !program.status.success() {
-        return Err(String::from_utf8_lossy(&program.stderr).into_owned());
+    for (page, command) in [("docs/settings.md", "reference"), ("docs/providers.md", "providers")] {
+        let program = Command::new(cargo_program())
+            .args(["run", "--quiet", "--", "config", command])
+            .current_dir(root())
+            .output()
+            .map_err(|error| format!("cargo: {error}"))?;
+        if !program.status.success() {
+            return Err(String::from_utf8_lossy(&program.stderr).into_owned());
+        }
+        let path = root().join(page);
+        if !only_compare {
+            std::fs::write(&path, program.stdout).map_err(|error| format!("{page}: {error}"))?;
+        } else if !std::fs::read(&path).is_ok_and(|present| present == program.stdout) {
+            return Err(format!("{page} is stale: run cargo x docs"));
+        }
     }
-    let path = root().join("docs/settings.md");
-    if !only_compare {
-        return std::fs::write(&path, program.stdout).map_err(|error| format!("docs/settings.md: {error}"));
-    }
-    match std::fs::read(&path) {
-        Ok(present) if present == program.stdout => Ok(()),
-        _ => Err("docs/settings.md is stale: run cargo x docs".to_owned()),
-    }
+    Ok(())
 }
 
 fn deny() -> Outcome {

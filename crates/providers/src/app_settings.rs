@@ -82,7 +82,7 @@ pub(crate) fn read(app: &App, entry: &mut Entry, is_own: bool) -> Result<AppSett
     }
     let written = written(app, entry, &all, is_own);
     for (name, setting) in &entry.settings {
-        if setting.required && !all.get(name).is_some_and(|value| value.as_str() != Some("")) {
+        if setting.required && all.get(name).is_none_or(|value| value.as_str() == Some("")) {
             let about = setting.about.as_ref().map(|about| format!(" ({about})")).unwrap_or_default();
             complaints.push(format!("settings.{name} is needed{about}"));
         }

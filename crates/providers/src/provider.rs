@@ -184,15 +184,17 @@ impl Provider {
     /// The scopes to ask for.
     pub(crate) fn scopes(&self, world: &World) -> Vec<String> {
         let Some(authorize) = &self.entry.authorize else { return Vec::new() };
-        let mut scopes = self.settings.scope.clone().unwrap_or_else(|| authorize.scopes.clone());
+        // A list of the app's own says all.
+        let all = self.settings.scope.clone().or_else(|| self.quirk()?.scopes(self));
+        if let Some(all) = all {
+            return all;
+        }
+        let mut scopes = authorize.scopes.clone();
         let further =
             [(world.query_email, &authorize.email_scopes), (world.store_tokens, &authorize.token_scopes)];
-        // A list of the app's own says all.
-        if self.settings.scope.is_none() {
-            for (wanted, more) in further {
-                if wanted {
-                    scopes.extend(more.iter().filter(|scope| !authorize.scopes.contains(scope)).cloned());
-                }
+        for (wanted, more) in further {
+            if wanted {
+                scopes.extend(more.iter().filter(|scope| !authorize.scopes.contains(scope)).cloned());
             }
         }
         scopes

@@ -23,7 +23,8 @@ pub(crate) fn of(provider: &str, case: &Case) -> Result<(App, bool), String> {
     if let Some(issuer) = issuer {
         settings.insert("issuer".to_owned(), issuer.into());
     }
-    if let Some(identity) = case.assertion.as_ref().and_then(|assertion| assertion.get("identity_url")?.as_str())
+    if let Some(identity) =
+        case.assertion.as_ref().and_then(|assertion| assertion.get("identity_url")?.as_str())
         && provider == "openid"
     {
         // The server that gives such identifiers: only what it says is believed.

@@ -25,7 +25,8 @@ pub(crate) struct Recorded {
 pub(crate) fn read(path: &Path) -> Result<Recorded, String> {
     let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let mut file: Value = serde_json::from_str(&with_long_numbers_marked(&text)).map_err(|error| wrong(&error))?;
+    let mut file: Value =
+        serde_json::from_str(&with_long_numbers_marked(&text)).map_err(|error| wrong(&error))?;
     let provider = file.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
     let cases = file.get_mut("cases").map(Value::take).unwrap_or_default();
     let cases = cases.as_array().ok_or_else(|| wrong(&"no list `cases`"))?;
@@ -57,6 +58,7 @@ fn mended(provider: &str, mut case: Value) -> Result<Arc<Case>, serde_json::Erro
     let mut used = Used::new();
     let defect = match provider {
         "coinbase" => printed_token(&mut case),
+        "notion" => copied_address(&mut case),
         "vk" => nobodys_page(&mut case),
         "weixin" => escaped_names(&mut case),
         _ => false,
@@ -94,6 +96,17 @@ fn printed_token(case: &mut Value) -> bool {
         mended = true;
     }
     mended
+}
+
+/// Notion: the reference puts the address into the answer for a second time.
+fn copied_address(case: &mut Value) -> bool {
+    let user = case.pointer_mut("/expect/account/extra_data/owner/user").and_then(Value::as_object_mut);
+    user.is_some_and(|user| {
+        let same = user
+            .get("email")
+            .is_some_and(|email| user.get("person").and_then(|it| it.get("email")) == Some(email));
+        same && user.remove("email").is_some()
+    })
 }
 
 /// VK: the reference makes a link to `None`, as it looks for the uid where it is not.
@@ -175,7 +188,7 @@ fn plain_http(case: &mut Value) -> bool {
 }
 
 /// Whole numbers of more than 64 bits become texts, since they would not be read exactly.
-fn with_long_numbers_marked(json: &str) -> String {
+pub(crate) fn with_long_numbers_marked(json: &str) -> String {
     let mut marked = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(sign) = rest.chars().next() {
@@ -185,7 +198,8 @@ fn with_long_numbers_marked(json: &str) -> String {
             _ => sign.len_utf8(),
         };
         let (part, after) = rest.split_at(length);
-        let is_long = sign.is_ascii_digit() && part.parse::<u64>().is_err() && !after.starts_with(['.', 'e', 'E']);
+        let is_long =
+            sign.is_ascii_digit() && part.parse::<u64>().is_err() && !after.starts_with(['.', 'e', 'E']);
         if is_long {
             marked.push_str(&format!("\"{LONG_NUMBER}{part}\""));
         } else {

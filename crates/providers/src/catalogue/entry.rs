@@ -581,7 +581,7 @@ pub(crate) struct Display {
 #[serde(deny_unknown_fields)]
 pub(crate) struct IdToken {
     pub(crate) issuer: Template,
-    /// Where its keys are: a JSON Web Key Set, or an object of key ids and PEM certificates.
+    /// Where its keys are: a JWK set, or an object of key ids and PEM certificates.
     pub(crate) keys: Template,
 }
 

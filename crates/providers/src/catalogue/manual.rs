@@ -185,8 +185,8 @@ PKCE (S256) is used with every provider of OAuth 2.0 unless it is switched off.
 
 ## All providers
 
-`ID` in a path is the app's `provider_id`, and `oidc` there is `socialaccount.openid_connect_url_prefix`. Scopes with an asterisk are asked for if
-`socialaccount.query_email` holds.
+`ID` in a path is the app's `provider_id`, and `oidc` there is `socialaccount.openid_connect_url_prefix`. Scopes with an
+asterisk are asked for if `socialaccount.query_email` holds.
 
 | provider | `provider` | protocol | callback path | an app needs | scopes |
 | --- | --- | --- | --- | --- | --- |

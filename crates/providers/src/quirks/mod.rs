@@ -51,6 +51,11 @@ pub(crate) trait Quirk: Sync {
         None
     }
 
+    /// The scopes to ask for, where they depend on settings; the app's own come first.
+    fn scopes(&self, _provider: &Provider) -> Option<Vec<String>> {
+        None
+    }
+
     /// Judges what began a login, and remembers of it what the second half needs.
     fn begin(
         &self,
