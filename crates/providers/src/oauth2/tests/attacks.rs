@@ -5,6 +5,7 @@ use vestibule_base::outbound::OutboundError;
 
 use super::{APP, ISSUER, Says, Scene, Signer, document, param, token_answer, why};
 use crate::error::ProviderError;
+use crate::login::Memory;
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
@@ -85,6 +86,9 @@ async fn o2_an_id_token_of_another_login_is_refused() {
     let stolen = param(&other.url, "nonce").unwrap();
     let injected = scene.login(&Signer::rsa("rsa-1"), |claims| claims["nonce"] = stolen.into()).await;
     assert_eq!(why(injected), "id_token: nonce");
+    scene.idp.at("/token", Says::Json(token_answer(&Signer::rsa("rsa-1").sign(&scene.idp.claims()))));
+    let unasked = scene.complete(&Memory::default(), &[("code", "c1")]).await;
+    assert!(matches!(unasked, Err(ProviderError::Brought(_))));
 }
 
 #[tokio::test]

@@ -230,6 +230,11 @@ async fn o3_keys_of_one_name_or_none_are_tried_in_turn() {
     scene.login(&fresh, |_| {}).await.unwrap();
     scene.login(&Signer { id: Some("new".to_owned()), ..fresh }, |_| {}).await.unwrap();
     assert_eq!(scene.idp.calls("/keys"), 2);
+    let next = Signer::ec("next").unnamed();
+    scene.idp.publish(&[&next]);
+    scene.clock.advance(60_000);
+    scene.login(&Signer { id: Some("next".to_owned()), ..next }, |_| {}).await.unwrap();
+    assert_eq!(scene.idp.calls("/keys"), 3);
     // No more than a handful.
     let many: Vec<_> = (0..7).map(|_| Signer::ec("k")).collect();
     let scene = Scene::new("");
