@@ -117,21 +117,22 @@ fn header(token: &str, expected: &Expected<'_>) -> Result<Header, Flaw> {
 
 enum Signature {
     Good(Map<String, Value>),
+    /// The key that the token names has not signed it.
     Bad,
-    /// None of the keys is the one that the token names; or it names none, and none has signed it.
+    /// There is no key of that name, and none without a name has signed it.
     NoKey,
 }
 
 fn signed(token: &str, header: &Header, keys: &KeySet) -> Signature {
     let id = header.kid.as_deref();
-    let mut tried = false;
+    let mut named = false;
     for key in keys.fitting(id, header.alg) {
         if let Some(claims) = signed_by(token, header.alg, &key.verifying) {
             return Signature::Good(claims);
         }
-        tried = true;
+        named |= id.is_some() && key.id.as_deref() == id;
     }
-    if tried && id.is_some() { Signature::Bad } else { Signature::NoKey }
+    if named { Signature::Bad } else { Signature::NoKey }
 }
 
 fn signed_by(token: &str, algorithm: Algorithm, key: &DecodingKey) -> Option<Map<String, Value>> {
