@@ -1,5 +1,6 @@
 //! What is known of providers, as data: one file that is part of the program, and one of the operator's own.
 
+mod check;
 pub(crate) mod entry;
 mod manual;
 
