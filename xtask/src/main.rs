@@ -4,6 +4,7 @@ mod conformance;
 mod examples;
 mod http;
 mod postgres;
+mod providers;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -22,10 +23,12 @@ Usage: cargo x TASK [ARGUMENTS]
   deny                     licences, sources and doubles of dependencies, with cargo-deny
   conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
                            other arguments go to the suite)
+  providers [DIR] [ARGUMENTS]
+                           logins recorded at third parties, a line for each (--only PROVIDER, --verbose)
   examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
   check                    what the build machine runs: lint, test, docs --check, deny,
-                           examples, conformance
+                           examples, providers, conformance
 ";
 
 /// What a task ends with: nothing, or one line that says what went wrong.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         "deny" => deny(),
         "examples" => examples::run(),
         "conformance" => conformance::run(&rest),
+        "providers" => providers::run(&rest),
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
         }
@@ -110,6 +114,7 @@ fn check() -> Outcome {
     docs(true)?;
     deny()?;
     examples::run()?;
+    providers::run(&[])?;
     conformance::run(&[])
 }
 

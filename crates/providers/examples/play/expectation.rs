@@ -66,6 +66,9 @@ impl Expectation {
                 Ok((Self::Login(Box::new(login)), Some(Rule::NumericSubject)))
             }
             Outcome::AuthError | Outcome::Rejected => Ok((Self::Error { cancelled }, None)),
+            Outcome::Crash if rule::answered_with_an_error(provider, case) => {
+                Ok((Self::Error { cancelled: false }, Some(Rule::Status)))
+            }
             Outcome::Crash => Err("the reference crashed, and nothing is advised".to_owned()),
         }
     }
