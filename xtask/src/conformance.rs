@@ -8,50 +8,14 @@ use std::process::{Command, Stdio};
 use crate::postgres::Cluster;
 use crate::{Outcome, cargo, root, say, target};
 
-/// What is built so far, by the suite's names.
-const AREAS: [&str; 29] = [
-    "config",
-    "csrf",
-    "email_verification_code",
-    "email_verification_link",
-    "login",
-    "login_by_code",
-    "manage_email",
-    "mfa_login",
-    "mfa_recovery_codes",
-    "mfa_totp",
-    "mfa_trust",
-    "passkey_login",
-    "passkey_manage",
-    "passkey_signup",
-    "password_change",
-    "password_reset_code",
-    "password_reset_link",
-    "phone",
-    "protocol",
-    "ratelimits",
-    "reauthentication",
-    "robustness",
-    "session",
-    "signup",
-    "signup_enumeration",
-    "signup_passwords",
-    "tokens",
-    "usernames",
-    "usersessions",
-];
-
-/// Plays all areas, or what `arguments` choose, on both databases, or on the one after `--on`.
+/// Plays everything, or what `arguments` choose, on both databases, or on the one after `--on`.
 pub(crate) fn run(arguments: &[OsString]) -> Outcome {
     let Some(suite) = suite()? else {
         say("SKIPPED: there is no ../shared/conformance, so the conformance suite was not played \
              (CONFORMANCE_DIR names another place).\n");
         return Ok(());
     };
-    let (databases, mut arguments) = databases(arguments)?;
-    if !arguments.iter().any(|argument| argument == "--only") {
-        arguments.extend(AREAS.iter().flat_map(|area| ["--only".into(), format!("{area}.*").into()]));
-    }
+    let (databases, arguments) = databases(arguments)?;
     cargo(&["build", "--release"], &[])?;
     set_up(&suite)?;
     // Both are played, so that one report tells of both.

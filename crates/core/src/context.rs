@@ -10,6 +10,7 @@ use vestibule_base::security::password::HashPool;
 use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, SigningKeys};
 use vestibule_base::storage::{Conn, Db};
+use vestibule_providers::Providers;
 
 use crate::refusal::{Outcome, Refusal};
 use crate::visit::Visit;
@@ -35,6 +36,8 @@ pub struct Ctx {
     pub hashes: HashPool,
     /// Calls to others.
     pub outbound: Outbound,
+    /// Third parties that vouch for people.
+    pub providers: Providers,
 }
 
 impl Ctx {

@@ -57,6 +57,12 @@ pub enum Event {
     RecoveryCodeUsed,
     /// A browser was trusted.
     BrowserTrusted,
+    /// An account at a third party was connected.
+    ProviderConnected,
+    /// An account at a third party was disconnected.
+    ProviderDisconnected,
+    /// A login at a third party came to nothing.
+    ProviderFailed,
     /// An operator let a user in again.
     Activated,
     /// An operator shut a user out.
@@ -96,6 +102,9 @@ impl Event {
             Self::RecoveryCodesGenerated => "recovery_codes_generated",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::BrowserTrusted => "browser_trusted",
+            Self::ProviderConnected => "provider_connected",
+            Self::ProviderDisconnected => "provider_disconnected",
+            Self::ProviderFailed => "provider_failed",
             Self::Activated => "activated",
             Self::Deactivated => "deactivated",
             Self::Deleted => "deleted",

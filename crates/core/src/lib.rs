@@ -1,7 +1,7 @@
 //! The rules of Vestibule: sessions, accounts and logins. Knows no HTTP server and writes no SQL.
 //!
 //! Rooms, from the ground up: [`refusal`], [`visit`], [`event`] and [`context`] (what every rule needs), [`session`],
-//! [`token`], [`account`], [`mfa`], [`login`]. A rule takes the [`Ctx`] of the server and the [`Visit`] of the request,
+//! [`token`], [`account`], [`mfa`], [`social`], [`login`]. A rule takes the [`Ctx`] of the server and the [`Visit`] of the request,
 //! works inside one transaction, and gives a
 //! value or a [`Refusal`].
 
@@ -12,6 +12,7 @@ pub mod login;
 pub mod mfa;
 pub mod refusal;
 pub mod session;
+pub mod social;
 pub mod token;
 pub mod visit;
 

@@ -142,6 +142,16 @@ problems! {
     cannot_delete_authenticator = "cannot_delete_authenticator", "This passkey is the only way to log in. Please set a password or add another passkey first.";
     /// Recovery codes stand in for something.
     cannot_generate_recovery_codes = "cannot_generate_recovery_codes", "Recovery codes need another second factor to stand in for.";
+    /// No account at a third party that is connected to this user.
+    account_not_found = "account_not_found", "This account is not connected.";
+    /// The token does not say for which app it is.
+    client_id_required = "client_id_required", "Please give the client_id that the token was issued to.";
+    /// The token is for another app.
+    client_id_mismatch = "client_id_mismatch", "The token was issued to another client.";
+    /// The account at a third party is another user's.
+    connected_other = "connected_other", "This third-party account is connected to another account already.";
+    /// The last account at a third party stays where there is no other way in.
+    disconnect_last = "disconnect_last", "The last third-party account cannot be disconnected.";
     /// The current address cannot go while others are there, or while it is needed to log in.
     cannot_remove_primary_email = "cannot_remove_primary_email", "The primary email address cannot be removed.";
     /// This account has the address already.
@@ -160,6 +170,10 @@ problems! {
     incorrect_password = "incorrect_password", "This password is not correct.";
     /// Not of the form that is asked for.
     invalid = "invalid", "This value is not valid.";
+    /// None of the words that may be given.
+    invalid_choice = "invalid_choice", "This is none of the possible values.";
+    /// A provider's token that proves nothing.
+    invalid_token = "invalid_token", "This token is not valid.";
     /// No address.
     invalid_email = "invalid", "Please enter a valid email address.";
     /// Not exactly one way to say who logs in.
@@ -178,6 +192,10 @@ problems! {
     malformed = "malformed", "The body must be one JSON object of moderate size.";
     /// NUL characters.
     null_characters_not_allowed = "null_characters_not_allowed", "NUL characters are not allowed.";
+    /// Without a password there would be no way in.
+    no_password = "no_password", "Please set a password first: there would be no way to log in.";
+    /// Without a proved address a lost password could not be reset.
+    no_verified_email = "no_verified_email", "Please verify an email address first: a lost password could not be reset.";
     /// A password that others have lost.
     password_breached = "password_too_common", "This password is known from a data breach.";
     /// A password that nobody types.
@@ -194,6 +212,10 @@ problems! {
     same_as_current = "same_as_current", "The new value must differ from the current one.";
     /// One of two was to be chosen.
     select_only_one = "select_only_one", "Please choose only one.";
+    /// The provider gives no tokens that could be checked.
+    token_authentication_not_supported = "token_authentication_not_supported", "This provider does not support authentication by token.";
+    /// Neither of the tokens that could be given.
+    token_required = "token_required", "Please give an id_token or an access_token.";
     /// A limit is used up.
     too_many_login_attempts = "too_many_login_attempts", "Too many attempts. Please try again later.";
     /// No account has the address, or not this one.

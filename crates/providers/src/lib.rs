@@ -6,6 +6,7 @@
 
 mod app_settings;
 mod assemble;
+mod callback_page;
 mod catalogue;
 mod client_auth;
 mod departure;
@@ -32,10 +33,11 @@ mod rule;
 mod template;
 mod world;
 
+pub use callback_page::CallbackPage;
 pub use catalogue::{Listed, ListedSetting, catalogue, catalogue_markdown};
 pub use error::ProviderError;
 pub use identity::{Identity, ProviderEmail};
 pub use login::{Arrival, Callback, Departure, Memory, Presented, Replay, Start, Tokens};
-pub use provider::Provider;
+pub use provider::{POSTED, Provider};
 pub use providers::Providers;
 pub use world::World;

@@ -11,13 +11,18 @@ use vestibule_base::config::App;
 use vestibule_base::outbound::Endpoint;
 
 use crate::app_settings::AppSettings;
+use crate::callback_page::CallbackPage;
 use crate::catalogue::entry::{Entry, Protocol, RedirectUri};
 use crate::error::ProviderError;
 use crate::identity::Identity;
+use crate::login::Callback;
 use crate::quirks::{self, Quirk};
 use crate::template::Values;
 use crate::world::World;
 use crate::{display, mapping};
+
+/// The parameter of a callback that says that what its page asks for was posted.
+pub const POSTED: &str = "posted";
 
 /// A provider that people can use.
 pub struct Provider {
@@ -60,6 +65,49 @@ impl Provider {
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.app.client_id
+    }
+
+    /// What clients are told of [`Provider::client_id`]: those of OAuth 2.0 may need it.
+    #[must_use]
+    pub fn shown_client_id(&self) -> Option<&str> {
+        let shown = matches!(self.entry.protocol, Protocol::OAuth2 | Protocol::Oidc);
+        shown.then_some(self.app.client_id.as_str())
+    }
+
+    /// Whether a token must say for which client it is.
+    #[must_use]
+    pub fn has_client(&self) -> bool {
+        !self.app.client_id.is_empty()
+    }
+
+    /// Whether this is the client that a token is for, or one of several (a list with commas).
+    #[must_use]
+    pub fn has_client_id(&self, client_id: &str) -> bool {
+        let own = self.app.client_id.as_str();
+        own == client_id || own.split(',').any(|part| part.trim() == client_id && !client_id.is_empty())
+    }
+
+    /// What a callback names its flow by: our `state`, or the request token of OAuth 1.0a, also where it was denied.
+    #[must_use]
+    pub fn flow_name<'a>(&self, callback: &'a Callback) -> Option<&'a str> {
+        let names: &[&str] = match self.entry.protocol {
+            Protocol::OAuth1 => &["oauth_token", "denied", "state"],
+            _ => &["state"],
+        };
+        names.iter().find_map(|name| callback.get(name))
+    }
+
+    /// The page that the callback shows in place of going on, if it must ask the browser for more.
+    #[must_use]
+    pub fn callback_page(&self, callback: &Callback) -> Option<CallbackPage> {
+        if callback.get(POSTED).is_some() {
+            return None;
+        }
+        match self.entry.quirk.as_deref() {
+            Some("telegram") => Some(CallbackPage::telegram()),
+            Some("dummy") => Some(CallbackPage::dummy()),
+            _ => None,
+        }
     }
 
     /// Whether a login can begin by redirect.

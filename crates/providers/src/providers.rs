@@ -42,6 +42,12 @@ impl Providers {
         self.all.iter().find(|provider| provider.id() == id)
     }
 
+    /// The path of a provider's callback, below the site.
+    #[must_use]
+    pub fn callback_path(&self, provider: &Provider) -> String {
+        provider.callback_path(&self.world)
+    }
+
     /// The first half of a login: where to send the person.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
+use url::Url;
 use vestibule_base::config::{Config, SmtpTls};
 use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, TlsMode, Transport};
 use vestibule_base::outbound::{Outbound, OutboundError};
@@ -12,8 +13,10 @@ use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, SigningKeys, SystemClock};
-use vestibule_base::storage::{Db, StorageError, limits, links, sessions, trust};
+use vestibule_base::storage::{Db, StorageError, limits, links, provider_flows, sessions, social, trust};
+use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, mfa};
+use vestibule_providers::{Providers, World};
 
 use crate::http;
 use crate::users::Users;
@@ -49,6 +52,9 @@ pub enum BuildError {
     /// The HTTP client.
     #[error("{0}")]
     Outbound(#[from] OutboundError),
+    /// The apps at third parties.
+    #[error("{}", .0.join("\n"))]
+    Providers(Vec<String>),
 }
 
 /// Makes a [`Vestibule`].
@@ -56,13 +62,14 @@ pub enum BuildError {
 pub struct Builder {
     config: Config,
     clock: Arc<dyn Clock>,
+    outbound: Option<Outbound>,
 }
 
 impl Vestibule {
     /// Begins with settings.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, clock: Arc::new(SystemClock) }
+        Builder { config, clock: Arc::new(SystemClock), outbound: None }
     }
 
     /// The API and all else that is served to the public.
@@ -92,7 +99,7 @@ impl Vestibule {
     /// # Errors
     /// [`Fault`] if the database does not answer, or one of them opens with none of the keys.
     pub async fn reseal(&self) -> Result<usize, Fault> {
-        mfa::reseal(&self.ctx).await
+        Ok(mfa::reseal(&self.ctx).await? + social_tokens::reseal(&self.ctx).await?)
     }
 
     /// The database.
@@ -133,6 +140,8 @@ impl Vestibule {
             gone += links::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += provider_flows::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += social::purge_proofs(&mut tx, now, SWEEP_AT_ONCE).await?;
             tx.commit().await?;
             if gone == 0 {
                 return Ok(());
@@ -146,6 +155,13 @@ impl Builder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Calls others by `outbound`: tests answer for them.
+    #[must_use]
+    pub fn outbound(mut self, outbound: Outbound) -> Self {
+        self.outbound = Some(outbound);
         self
     }
 
@@ -172,16 +188,45 @@ impl Builder {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = config.server.hash_workers.map_or(cores, |workers| workers as usize);
         let hashes = HashPool::new(params, workers, config.server.hash_queue as usize)?;
-        let outbound = Outbound::new()?;
+        let outbound = self.outbound.map_or_else(Outbound::new, Ok)?;
+        let clock = self.clock;
+        let providers = providers(&config, &outbound, &clock)?;
         let relying_party = RelyingParty::new(
             &config.webauthn_rp_id(),
             &config.webauthn_rp_name(),
             config.webauthn_origins(),
         );
-        let clock = self.clock;
-        let ctx = Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound };
+        let ctx =
+            Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound, providers };
         Ok(Vestibule { ctx: Arc::new(ctx) })
     }
+}
+
+/// Whether the apps at third parties can be used as they are configured.
+///
+/// # Errors
+/// [`BuildError::Providers`], with a line for each thing that is wrong.
+pub fn check_providers(config: &Config) -> Result<(), BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    providers(config, &Outbound::new()?, &clock).map(drop)
+}
+
+fn providers(config: &Config, outbound: &Outbound, clock: &Arc<dyn Clock>) -> Result<Providers, BuildError> {
+    let social = &config.socialaccount;
+    let wrong = |line: String| BuildError::Providers(vec![line]);
+    let catalogue = social.catalogue.as_ref().map(std::fs::read_to_string).transpose();
+    let catalogue = catalogue.map_err(|error| wrong(format!("socialaccount.catalogue: {error}")))?;
+    let site = Url::parse(config.server.public_url.trim_end_matches('/'));
+    let world = World {
+        outbound: outbound.clone(),
+        clock: Arc::clone(clock),
+        site: site.map_err(|error| wrong(format!("server.public_url: {error}")))?,
+        patience: Duration::from_secs(u64::try_from(social.requests_timeout).unwrap_or_default()),
+        query_email: config.queries_email(),
+        store_tokens: social.store_tokens,
+        oidc_prefix: social.openid_connect_url_prefix.clone(),
+    };
+    Providers::new(&social.apps, catalogue.as_deref(), world).map_err(BuildError::Providers)
 }
 
 fn delivery_settings(config: &Config) -> Settings {

@@ -16,9 +16,10 @@ mod builder;
 mod http;
 mod users;
 
-pub use builder::{BuildError, Builder, Vestibule};
+pub use builder::{BuildError, Builder, Vestibule, check_providers};
 pub use users::Users;
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
 pub use vestibule_core::Fault;
 pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};
+pub use vestibule_core::social::Failure as ProviderFailure;

@@ -1,8 +1,10 @@
 //! What an operator does with accounts, past all rules of signup.
 
+use secrecy::SecretString;
 use vestibule_base::security::password::Password;
 use vestibule_core::Ctx;
 use vestibule_core::account::admin::{self, AdminError, NewUser, UserSummary};
+use vestibule_core::social::{Failure as ProviderFailure, tokens};
 
 /// The accounts of a running Vestibule.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,20 @@ impl Users<'_> {
     /// [`AdminError`].
     pub async fn remove_authenticators(&self, id: i64) -> Result<(), AdminError> {
         admin::remove_authenticators(self.ctx, id).await
+    }
+
+    /// The access token of a user's account at a provider (of several the one with this `uid`, else the oldest), renewed if
+    /// it has expired; `None` if there is none, or `socialaccount.store_tokens` is off.
+    ///
+    /// # Errors
+    /// [`ProviderFailure`] if it cannot be renewed.
+    pub async fn provider_token(
+        &self,
+        id: i64,
+        provider: &str,
+        uid: Option<&str>,
+    ) -> Result<Option<SecretString>, ProviderFailure> {
+        tokens::access_of(self.ctx, id, provider, uid).await
     }
 
     /// Removes a user and all that is theirs.

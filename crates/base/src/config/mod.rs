@@ -92,6 +92,19 @@ impl Config {
         })
     }
 
+    /// Whether an account made through a third party needs an address.
+    #[must_use]
+    pub fn providers_email_required(&self) -> bool {
+        let asked = self.account.signup_fields.get(SignupField::Email);
+        self.socialaccount.email_required.unwrap_or(asked == Some(Presence::Required))
+    }
+
+    /// Whether third parties are asked for addresses.
+    #[must_use]
+    pub fn queries_email(&self) -> bool {
+        self.socialaccount.query_email.unwrap_or_else(|| self.providers_email_required())
+    }
+
     /// Whether people reach this server over https.
     #[must_use]
     pub fn is_https(&self) -> bool {

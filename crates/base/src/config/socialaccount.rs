@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::PathBuf;
 
 use super::account::EmailVerification;
 use super::read;
@@ -17,6 +18,10 @@ settings! {
         ///
         /// allauth: the `APPS` of `SOCIALACCOUNT_PROVIDERS`.
         pub apps: Vec<App> = Vec::new(),
+
+        /// A file with providers of your own, in the format of the built-in catalogue (see docs/providers.md); an entry there
+        /// with the name of a built-in one takes its place.
+        pub catalogue: Option<PathBuf> = None,
 
         /// Whether accounts exist through third parties alone: no password, no local signup.
         ///

@@ -55,6 +55,10 @@ pub enum MailKind {
     RecoveryCodesGenerated(Notice),
     /// A recovery code was used.
     RecoveryCodeUsed(Notice),
+    /// An account at a third party lets its owner in from now on.
+    ProviderConnected { provider: String, notice: Notice },
+    /// An account at a third party lets nobody in any more.
+    ProviderDisconnected { provider: String, notice: Notice },
 }
 
 /// Whence something was done to an account.
@@ -91,6 +95,8 @@ impl MailKind {
             Self::WebauthnRemoved(_) => "webauthn_removed",
             Self::RecoveryCodesGenerated(_) => "recovery_codes_generated",
             Self::RecoveryCodeUsed(_) => "recovery_code_used",
+            Self::ProviderConnected { .. } => "provider_connected",
+            Self::ProviderDisconnected { .. } => "provider_disconnected",
         }
     }
 

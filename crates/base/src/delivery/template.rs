@@ -66,7 +66,9 @@ const BUILT_IN: &[(&str, &str)] = built_in!(
     "webauthn_added",
     "webauthn_removed",
     "recovery_codes_generated",
-    "recovery_code_used"
+    "recovery_code_used",
+    "provider_connected",
+    "provider_disconnected"
 );
 
 impl Templates {
@@ -157,6 +159,10 @@ fn values(kind: &MailKind) -> Value {
         }
         MailKind::EmailDeleted { email, notice } => {
             context! { deleted_email => clean(email), ..whence(notice) }
+        }
+        MailKind::ProviderConnected { provider, notice }
+        | MailKind::ProviderDisconnected { provider, notice } => {
+            context! { provider => clean(provider), ..whence(notice) }
         }
         MailKind::PasswordChanged(notice)
         | MailKind::PasswordSet(notice)
@@ -279,7 +285,9 @@ fn samples() -> Vec<MailKind> {
         MailKind::WebauthnAdded(notice.clone()),
         MailKind::WebauthnRemoved(notice.clone()),
         MailKind::RecoveryCodesGenerated(notice.clone()),
-        MailKind::RecoveryCodeUsed(notice),
+        MailKind::RecoveryCodeUsed(notice.clone()),
+        MailKind::ProviderConnected { provider: "GitHub".into(), notice: notice.clone() },
+        MailKind::ProviderDisconnected { provider: "GitHub".into(), notice },
     ]
 }
 

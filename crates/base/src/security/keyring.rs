@@ -32,6 +32,10 @@ pub enum Purpose {
     Authenticator,
     /// The tie between a trusted browser and the credentials that it was trusted under.
     Trust,
+    /// What a login at a provider must remember until its second half.
+    ProviderFlow,
+    /// Tokens of providers.
+    ProviderToken,
 }
 
 impl Purpose {
@@ -44,6 +48,8 @@ impl Purpose {
             Self::RefreshToken => b"vestibule/refresh-token/1",
             Self::Authenticator => b"vestibule/authenticator/1",
             Self::Trust => b"vestibule/trust/1",
+            Self::ProviderFlow => b"vestibule/provider-flow/1",
+            Self::ProviderToken => b"vestibule/provider-token/1",
         }
     }
 }
@@ -59,7 +65,7 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Keys([Digest; PURPOSES.len()]);
 
-const PURPOSES: [Purpose; 7] = [
+const PURPOSES: [Purpose; 9] = [
     Purpose::Code,
     Purpose::SessionPassword,
     Purpose::Outbox,
@@ -67,6 +73,8 @@ const PURPOSES: [Purpose; 7] = [
     Purpose::RefreshToken,
     Purpose::Authenticator,
     Purpose::Trust,
+    Purpose::ProviderFlow,
+    Purpose::ProviderToken,
 ];
 
 impl Keys {
@@ -76,7 +84,17 @@ impl Keys {
     }
 
     fn of(&self, purpose: Purpose) -> &Digest {
-        let [code, session_password, outbox, webhook, refresh_token, authenticator, trust] = &self.0;
+        let [
+            code,
+            session_password,
+            outbox,
+            webhook,
+            refresh_token,
+            authenticator,
+            trust,
+            provider_flow,
+            provider_token,
+        ] = &self.0;
         match purpose {
             Purpose::Code => code,
             Purpose::SessionPassword => session_password,
@@ -85,6 +103,8 @@ impl Keys {
             Purpose::RefreshToken => refresh_token,
             Purpose::Authenticator => authenticator,
             Purpose::Trust => trust,
+            Purpose::ProviderFlow => provider_flow,
+            Purpose::ProviderToken => provider_token,
         }
     }
 }

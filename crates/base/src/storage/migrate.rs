@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_tokens.sql"),
     include_str!("migrations/0003_authenticators.sql"),
     include_str!("migrations/0004_keys.sql"),
+    include_str!("migrations/0005_providers.sql"),
 ];
 
 /// The version that this binary brings the schema to.

@@ -347,10 +347,21 @@ mod tests {
     use crate::storage::backup;
 
     /// Tables that a restore leaves as they are in the backup.
-    const SURVIVE: &[&str] =
-        &["authenticators", "emails", "limits", "mailbox", "phones", "schema_version", "users"];
+    const SURVIVE: &[&str] = &[
+        "authenticators",
+        "emails",
+        "limits",
+        "mailbox",
+        "phones",
+        "schema_version",
+        "social_accounts",
+        "social_tokens",
+        "spent_proofs",
+        "users",
+    ];
     /// Tables whose rows it removes.
-    const END: &[&str] = &["links", "logins", "outbox", "processes", "sessions", "tokens", "trusts"];
+    const END: &[&str] =
+        &["links", "logins", "outbox", "processes", "provider_flows", "sessions", "tokens", "trusts"];
     const NOW: Millis = 1_800_000_000_000;
     const KEPT: &str = "db.before-restore-20270115T080000.000Z";
     const FILL: &[&str] = &[
@@ -367,6 +378,12 @@ mod tests {
         "INSERT INTO processes (session_id, kind, address, attempts_left, state, expires_at)
          VALUES (1, 'k', 'a', 3, '{}', 9)",
         "INSERT INTO links (kind, key_hash, user_id, email, expires_at) VALUES ('k', 'h', 7, 'a', 9)",
+        "INSERT INTO provider_flows (name_hash, session_id, provider, process, callback_url, memory, expires_at)
+         VALUES ('n', 1, 'p', 'login', '/', 'm', 9)",
+        "INSERT INTO social_accounts (id, user_id, provider, uid, extra_data, created_at, last_login_at)
+         VALUES (1, 7, 'p', 'u', '{}', 1, 1)",
+        "INSERT INTO social_tokens (account_id, access) VALUES (1, 'a')",
+        "INSERT INTO spent_proofs (proof_hash, expires_at) VALUES ('h', 9)",
         "INSERT INTO outbox (channel, message, created_at, due_at) VALUES ('mail', 'm', 1, 1)",
     ];
 

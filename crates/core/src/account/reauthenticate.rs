@@ -39,6 +39,18 @@ pub async fn require(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
     if ctx.config.account.reauthentication_required { demand(ctx, visit).await } else { Ok(()) }
 }
 
+/// The same for what concerns third parties, which has a setting of its own.
+///
+/// # Errors
+/// As [`require`].
+pub async fn require_for_providers(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
+    match ctx.config.socialaccount.reauthentication_required {
+        Some(true) => demand(ctx, visit).await,
+        Some(false) => visit.current().map(drop),
+        None => require(ctx, visit).await,
+    }
+}
+
 /// Demands a recent proof whatever the settings of the account say.
 ///
 /// # Errors

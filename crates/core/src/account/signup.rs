@@ -25,6 +25,8 @@ pub struct NewAccount {
     pub phone: Option<PhoneNumber>,
     /// The password, if one was chosen.
     pub password: Option<Password>,
+    /// What a name is made of, if none was chosen. Empty: the address.
+    pub name_hint: String,
 }
 
 /// Whether an account can be made.
@@ -139,7 +141,8 @@ async fn insert_user(
     new: &NewAccount,
     password: Option<&PasswordHash>,
 ) -> Outcome<Option<(i64, Username)>> {
-    let base = new.email.as_ref().map_or("user", EmailAddress::local_part);
+    let hint = Some(new.name_hint.as_str()).filter(|hint| !hint.is_empty());
+    let base = hint.unwrap_or_else(|| new.email.as_ref().map_or("user", EmailAddress::local_part));
     for attempt in 0..8 {
         let name = match &new.username {
             Some(chosen) => chosen.clone(),

@@ -8,7 +8,9 @@ use vestibule_base::security::{Millis, Token};
 use vestibule_base::storage::emails::{self, Email};
 use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, authenticators, links, logins, processes, sessions};
+use vestibule_base::storage::{
+    Conn, StorageError, authenticators, links, logins, processes, sessions, social,
+};
 
 use super::address::EmailAddress;
 use super::process::{self, Again, Kind, Try};
@@ -226,6 +228,10 @@ pub async fn confirm(
     }
     if first && from_elsewhere {
         end_unproved(tx, proof.user.id).await?;
+        if proof.user.password.is_some() {
+            // What was connected to an account with a password before anybody proved anything need not be its owner's.
+            social::delete_of_user(tx, proof.user.id).await?;
+        }
     }
     Ok(())
 }
@@ -314,6 +320,7 @@ pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut Us
     users::set_password(tx, user.id, None).await?;
     user.password = None;
     authenticators::delete_of_user(tx, user.id).await?;
+    social::delete_of_user(tx, user.id).await?;
     end_unproved(tx, user.id).await?;
     logins::delete_of_user(tx, user.id).await?;
     Event::PasswordWiped.log(visit, Some(user.id), "address proved");
@@ -328,7 +335,7 @@ async fn end_unproved(tx: &mut Conn, user_id: i64) -> Outcome<()> {
     Ok(links::delete_of_user(tx, user_id).await?)
 }
 
-/// Removes the addresses of an account that has proved none, but for one.
+/// Removes what an account that has proved no address got beside one: other addresses, and connections to third parties.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
@@ -336,6 +343,7 @@ pub(crate) async fn drop_unproved_beside(tx: &mut Conn, user_id: i64, email: &st
     let unproved = emails::of_user(tx, user_id).await?.iter().all(|row| !row.verified);
     if unproved {
         emails::delete_unverified(tx, user_id, email).await?;
+        social::delete_of_user(tx, user_id).await?;
     }
     Ok(())
 }

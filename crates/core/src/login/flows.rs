@@ -1,14 +1,16 @@
 //! What a client may do next. Derived from settings and state, never stored.
 
 use serde::Serialize;
-use vestibule_base::config::AuthenticatorType;
+use vestibule_base::config::{AuthenticatorType, ClientKind};
 use vestibule_base::storage::{authenticators, processes};
+use vestibule_providers::Provider;
 
 use super::pipeline::{self, Stage};
 use crate::account::process::Kind;
 use crate::account::reauthenticate;
 use crate::context::Ctx;
 use crate::refusal::Outcome;
+use crate::social::{self, Offer, pending};
 use crate::visit::Visit;
 
 /// One thing that a client may do.
@@ -22,11 +24,17 @@ pub struct Flow {
     /// With which kinds of authenticator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub types: Option<Vec<AuthenticatorType>>,
+    /// By which providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Vec<String>>,
+    /// The provider that vouches for whoever signs up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Offer>,
 }
 
 impl Flow {
     fn new(id: &'static str) -> Self {
-        Self { id, is_pending: None, types: None }
+        Self { id, is_pending: None, types: None, providers: None, provider: None }
     }
 }
 
@@ -36,6 +44,7 @@ impl Flow {
 /// [`Refusal::Fault`](crate::Refusal::Fault).
 pub async fn to_enter(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Flow>> {
     let mut flows = ways_in(ctx);
+    flows.extend(by_providers(ctx, visit.client));
     if visit.session.id().is_some() {
         let mut conn = ctx.db.read().await?;
         if let Some((stage, login)) = pipeline::pending(ctx, &mut conn, visit).await? {
@@ -45,11 +54,15 @@ pub async fn to_enter(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Flow>> {
                 }
                 _ => None,
             };
-            let pending = Flow { id: stage.key(), is_pending: Some(true), types };
+            let pending = Flow { is_pending: Some(true), types, ..Flow::new(stage.key()) };
             match flows.iter_mut().find(|flow| flow.id == pending.id) {
                 Some(flow) => *flow = pending,
                 None => flows.push(pending),
             }
+        }
+        if let Some(waiting) = pending::find(ctx, &mut conn, visit).await? {
+            let provider = Some(Offer::of(waiting.provider));
+            flows.push(Flow { is_pending: Some(true), provider, ..Flow::new("provider_signup") });
         }
     }
     flows.extend(reset(ctx, visit).await?);
@@ -87,7 +100,26 @@ async fn reset(ctx: &Ctx, visit: &Visit) -> Outcome<Option<Flow>> {
     Ok(Some(Flow { is_pending: Some(pending), ..Flow::new("password_reset_by_code") }))
 }
 
+/// The ways in by third parties that a kind of client can use.
+fn by_providers(ctx: &Ctx, client: ClientKind) -> Vec<Flow> {
+    let offered = social::offered(ctx, client);
+    let names = |supports: fn(&Provider) -> bool| {
+        let able = offered.iter().filter(|provider| supports(provider));
+        able.map(|provider| provider.id().to_owned()).collect::<Vec<_>>()
+    };
+    let redirect = Some(names(Provider::supports_redirect)).filter(|_| client == ClientKind::Browser);
+    let token = Some(names(Provider::supports_token));
+    [("provider_redirect", redirect), ("provider_token", token)]
+        .into_iter()
+        .filter(|(_, names)| names.as_ref().is_some_and(|names| !names.is_empty()))
+        .map(|(id, providers)| Flow { providers, ..Flow::new(id) })
+        .collect()
+}
+
 fn ways_in(ctx: &Ctx) -> Vec<Flow> {
+    if ctx.config.socialaccount.only {
+        return Vec::new();
+    }
     let account = &ctx.config.account;
     let mut flows = vec![Flow::new("login")];
     if account.login_by_code_enabled {

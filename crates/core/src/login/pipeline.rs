@@ -120,6 +120,8 @@ pub struct State {
     pub password_mark: [u8; 32],
     /// Whether it follows a signup that ends with a passkey.
     pub passkey_signup: bool,
+    /// Whether a third party vouched: then its own rule says whether the address must be proved.
+    pub provider: bool,
 }
 
 /// Begins a login.
@@ -224,6 +226,7 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
     );
     leave_behind(tx, visit, user.id).await?;
     session::enter(ctx, tx, visit, user, email, login.state.records).await?;
+    visit.entered = true;
     token::grant(ctx, tx, visit).await
 }
 

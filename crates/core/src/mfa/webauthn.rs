@@ -16,7 +16,7 @@ use vestibule_base::security::webauthn::{
 use vestibule_base::storage::authenticators::{self, Authenticator};
 use vestibule_base::storage::processes::{self, Process};
 use vestibule_base::storage::users::User;
-use vestibule_base::storage::{Conn, StorageError, emails, users};
+use vestibule_base::storage::{Conn, StorageError, emails, social, users};
 
 use super::{Listed, Used, guess, may_add, recovery_codes, remove, require_proof};
 use crate::account::primary_email;
@@ -289,12 +289,24 @@ pub async fn remove_keys(ctx: &Ctx, visit: &Visit, named: &[i64]) -> Outcome<()>
     ctx.commit(tx).await
 }
 
+/// Whether one of a user's passkeys lets them in without anything else.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn lets_in(ctx: &Ctx, conn: &mut Conn, user_id: i64) -> Outcome<bool> {
+    Ok(ctx.config.mfa.passkey_login_enabled && of_user(ctx, conn, user_id).await?.iter().any(Key::is_way_in))
+}
+
 /// Whether nothing but keys among `gone` lets a user in. A password reset is for those who have lost something, and no
 /// way in.
 async fn is_last_way_in(ctx: &Ctx, tx: &mut Conn, user: &User, gone: &[Key], left: &[Key]) -> Outcome<bool> {
     let config = &ctx.config;
     let lets_in = |keys: &[Key]| config.mfa.passkey_login_enabled && keys.iter().any(Key::is_way_in);
     if user.password.is_some() || lets_in(left) || !lets_in(gone) {
+        return Ok(false);
+    }
+    let connected = social::of_user(tx, user.id).await?;
+    if connected.iter().any(|account| ctx.providers.find(&account.provider).is_some()) {
         return Ok(false);
     }
     let proved = emails::of_user(tx, user.id).await?.iter().any(|row| row.verified);

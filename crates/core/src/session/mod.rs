@@ -251,6 +251,29 @@ pub async fn renew(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, user: User) -> O
     enter(ctx, tx, visit, user, email, records).await
 }
 
+/// The same session once more, for a second try.
+pub(crate) fn same(session: &Session) -> Session {
+    match session {
+        Session::None => Session::None,
+        Session::Anonymous { id } => Session::Anonymous { id: *id },
+        Session::User(current) => Session::User(current.clone()),
+    }
+}
+
+/// Ends the session of the request within a transaction, in which another one takes its place.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn end_within(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
+    if let Some(id) = visit.session.id() {
+        sessions::delete(tx, id).await?;
+        Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
+    }
+    visit.session = Session::None;
+    visit.change = Change::Ended;
+    Ok(())
+}
+
 /// Ends the session of the request.
 ///
 /// # Errors

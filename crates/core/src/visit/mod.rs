@@ -19,6 +19,8 @@ pub struct Visit {
     pub session: Session,
     /// What became of the session.
     pub change: Change,
+    /// Whether somebody has come in by this request.
+    pub entered: bool,
     /// Access and refresh tokens, to be handed to whoever has just entered.
     pub granted: Option<Granted>,
     /// What the browser shows to prove that it was trusted.

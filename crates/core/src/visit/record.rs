@@ -18,6 +18,8 @@ pub enum Method {
     PasswordReset,
     /// An authenticator.
     Mfa,
+    /// An account at a third party.
+    Socialaccount,
 }
 
 impl Method {
@@ -29,6 +31,7 @@ impl Method {
             Self::Code => "code",
             Self::PasswordReset => "password_reset",
             Self::Mfa => "mfa",
+            Self::Socialaccount => "socialaccount",
         }
     }
 }
@@ -52,6 +55,9 @@ pub struct Record {
     /// The authenticator that was used, and its row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authenticator: Option<(AuthenticatorType, i64)>,
+    /// The provider that vouched, and its own name for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<(String, String)>,
     /// Whether it was given once more, by somebody logged in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reauthenticated: bool,
@@ -71,6 +77,7 @@ impl Record {
             username: None,
             phone: None,
             authenticator: None,
+            provider: None,
             reauthenticated: false,
             passwordless: false,
         }

@@ -186,7 +186,8 @@ fn check(
     Ok(text("jti").map(|jti| Replay { key: format!("{} {jti}", expected.issuer), expires_at }))
 }
 
-/// It is for us; where it is for others too, it was asked for by us.
+/// It is for us; where it is for others too and says who asked for it, it was us. (For us alone, an app of ours with a
+/// client of its own may have asked.)
 fn check_audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Flaw> {
     let is_us = |name: &Value| name.as_str().is_some_and(|name| ours.iter().any(|our| our == name));
     let audiences = match claims.get("aud") {
@@ -198,7 +199,8 @@ fn check_audience(claims: &Map<String, Value>, ours: &[String]) -> Result<(), Fl
         return Err("audience");
     }
     let others = audiences.iter().any(|audience| !is_us(audience));
-    if others && !claims.get("azp").is_some_and(is_us) { Err("authorized party") } else { Ok(()) }
+    let asked_by_another = claims.get("azp").is_some_and(|azp| !is_us(azp));
+    if others && asked_by_another { Err("authorized party") } else { Ok(()) }
 }
 
 /// A NumericDate (RFC 7519), which may have a fraction.

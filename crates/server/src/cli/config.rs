@@ -50,6 +50,12 @@ fn report(settings: &Settings) -> Result<(), Failure> {
         output::line(format_args!("error: {error}"));
         errors += 1;
     }
+    if let Err(error) = vestibule::check_providers(&config) {
+        for line in error.to_string().lines() {
+            output::line(format_args!("error: {line}"));
+            errors += 1;
+        }
+    }
     match errors {
         0 => {
             output::line("The configuration is good.");

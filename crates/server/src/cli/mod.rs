@@ -17,7 +17,7 @@ use vestibule_base::storage::{BackupError, RestoreError, StorageError};
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
-use vestibule::{AdminError, BuildError, Fault};
+use vestibule::{AdminError, BuildError, Fault, ProviderFailure};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -81,6 +81,10 @@ enum Failure {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Provider(#[from] ProviderFailure),
+    #[error("no token is kept: the user has no such account, or socialaccount.store_tokens is off")]
+    NoToken,
     #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]

@@ -4,6 +4,7 @@
 use std::io::Read;
 
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use vestibule_base::security::random;
 
@@ -27,6 +28,8 @@ pub(super) enum Command {
     SetPassword(SetPassword),
     /// Remove the second factors of a user who has lost them; ends the user's sessions.
     RemoveAuthenticators(Named),
+    /// Show the access token of a user's account at a provider, renewed if it has expired.
+    ProviderToken(ProviderToken),
     /// Shut a user out; ends the user's sessions.
     Deactivate(Named),
     /// Let a deactivated user in again.
@@ -59,6 +62,17 @@ pub(super) struct Create {
     password: NewPassword,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProviderToken {
+    #[command(flatten)]
+    named: Named,
+    /// The provider, as the configuration names it.
+    provider: String,
+    /// The provider's name for the account, where the user has several.
+    #[arg(long)]
+    uid: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +154,12 @@ async fn answer(users: &Users<'_>, command: &Command) -> Result<(Value, String),
             users.remove_authenticators(user.id).await?;
             changed(users, &user, "Second factors removed").await
         }
+        Command::ProviderToken(wanted) => {
+            let user = users.find(&wanted.named.user).await?;
+            let token = users.provider_token(user.id, &wanted.provider, wanted.uid.as_deref()).await?;
+            let token = token.ok_or(Failure::NoToken)?;
+            Ok((json!({ "access_token": token.expose_secret() }), token.expose_secret().to_owned()))
+        }
         Command::Deactivate(named) => {
             let user = users.find(&named.user).await?;
             users.deactivate(user.id).await?;
@@ -164,6 +184,7 @@ impl Command {
             Self::Create(create) => &create.common,
             Self::List(list) => &list.common,
             Self::SetPassword(set) => &set.named.common,
+            Self::ProviderToken(wanted) => &wanted.named.common,
             Self::Show(named)
             | Self::RemoveAuthenticators(named)
             | Self::Deactivate(named)

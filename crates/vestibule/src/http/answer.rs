@@ -17,6 +17,10 @@ use super::view;
 pub(super) enum Answer {
     /// A body that never changes.
     Written(Bytes),
+    /// A redirect of a browser: always to be followed by GET.
+    Redirect(String),
+    /// A page of our own, with the hash of the one script that it may run (CSP level 3).
+    Page { html: String, script_hash: String },
     /// An envelope.
     Envelope { status: StatusCode, data: Option<Box<RawValue>>, meta: Meta<'static> },
 }
@@ -59,6 +63,8 @@ impl Answer {
     pub(super) fn into_response(self, handed: Handed<'_>) -> Response<Body> {
         match self {
             Self::Written(bytes) => envelope::json(StatusCode::OK, bytes),
+            Self::Redirect(location) => redirect(&location),
+            Self::Page { html, script_hash } => page(html, &script_hash),
             Self::Envelope { status, data, meta } => {
                 let meta = Meta {
                     session_token: handed.session_token,
@@ -71,6 +77,28 @@ impl Answer {
             }
         }
     }
+}
+
+fn redirect(location: &str) -> Response<Body> {
+    let Ok(location) = HeaderValue::try_from(location) else {
+        return envelope::bare(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+fn page(html: String, script_hash: &str) -> Response<Body> {
+    let policy =
+        format!("default-src 'none'; script-src '{script_hash}'; base-uri 'none'; frame-ancestors 'none'");
+    let mut response = Response::new(Body::from(html));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 async fn unauthenticated(ctx: &Ctx, visit: &Visit, status: StatusCode) -> Outcome<Answer> {

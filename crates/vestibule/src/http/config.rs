@@ -1,8 +1,10 @@
-//! `config`: what a client asks for first. It depends on nothing but the settings.
+//! `config`: what a client asks for first. It depends on nothing but the settings and the kind of client.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value, json};
-use vestibule_base::config::{Config, LoginMethod};
+use vestibule_base::config::{ClientKind, Config, LoginMethod};
+use vestibule_core::Ctx;
+use vestibule_core::social::{self, Offer};
 
 use super::answer::Answer;
 use super::door::{Call, Reply};
@@ -12,13 +14,15 @@ pub(super) fn get(call: &mut Call) -> Reply<'_> {
 }
 
 /// The whole body.
-pub(super) fn written(config: &Config) -> Bytes {
+pub(super) fn written(ctx: &Ctx, client: ClientKind) -> Bytes {
+    let config = &ctx.config;
+    let providers: Vec<Offer> = social::offered(ctx, client).into_iter().map(Offer::of).collect();
     let mut mfa = Map::new();
     mfa.insert("supported_types".into(), json!(config.mfa.supported_types));
     mfa.insert("passkey_login_enabled".into(), config.mfa.passkey_login_enabled.into());
     let data = json!({
         "account": account(config),
-        "socialaccount": { "providers": [] },
+        "socialaccount": { "providers": providers },
         "mfa": mfa,
         "usersessions": { "track_activity": config.usersessions.track_activity },
     });

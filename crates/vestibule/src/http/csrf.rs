@@ -93,7 +93,8 @@ impl Csrf {
     }
 
     /// Whether a request that changes something was meant by the front end.
-    pub(super) fn check(&self, held: &Held, headers: &HeaderMap) -> Result<(), Reason> {
+    /// A form may hold the secret in a `field` in place of the header.
+    pub(super) fn check(&self, held: &Held, headers: &HeaderMap, field: Option<&str>) -> Result<(), Reason> {
         match text(headers, header::ORIGIN.as_str()) {
             Some(origin) if self.trusts(origin) => {}
             Some(origin) => return Err(Reason::Origin(origin.to_owned())),
@@ -101,8 +102,8 @@ impl Csrf {
             None => {}
         }
         let secret = held.secret.as_deref().filter(|_| held.came).ok_or(Reason::NoCookie)?;
-        let sent =
-            text(headers, &self.header_name).ok_or_else(|| Reason::NoHeader(self.header_name.clone()))?;
+        let sent = text(headers, &self.header_name).or(field);
+        let sent = sent.ok_or_else(|| Reason::NoHeader(self.header_name.clone()))?;
         let sent = unmasked(sent).ok_or(Reason::Malformed)?;
         if same(sent.as_bytes(), secret.as_bytes()) { Ok(()) } else { Err(Reason::Mismatch) }
     }
@@ -176,7 +177,7 @@ mod tests {
 
     fn check(csrf: &Csrf, pairs: &[(&'static str, &str)]) -> Result<(), Reason> {
         let headers = headers(pairs);
-        csrf.check(&csrf.held(&headers), &headers)
+        csrf.check(&csrf.held(&headers), &headers, None)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -27,6 +28,33 @@ use super::threshold::{Admitted, Threshold};
 pub(super) type Reply<'a> = Pin<Box<dyn Future<Output = Outcome<Answer>> + Send + 'a>>;
 pub(super) type Handler = for<'a> fn(&'a mut Call) -> Reply<'a>;
 
+/// What is special about a route.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) proof: Proof,
+    /// How long it may take.
+    pub(super) patience: Duration,
+}
+
+/// How a browser shows that its page meant a request that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// By a header: only scripts of listed origins can set one.
+    Header,
+    /// By a header, or a field of the form.
+    HeaderOrField,
+    /// Not at all: the request comes from a page elsewhere, and proves what it must by itself.
+    None,
+}
+
+impl Manner {
+    /// That of most routes.
+    pub(super) const PLAIN: Self = Self { proof: Proof::Header, patience: PATIENCE };
+}
+
+/// The field of a form with the CSRF secret, named as in Django.
+const CSRF_FIELD: &str = "csrfmiddlewaretoken";
+
 /// The way in for one kind of client.
 #[derive(Debug)]
 pub(super) struct Door {
@@ -48,6 +76,8 @@ pub(super) struct Call {
     pub(super) visit: Visit,
     /// The answer to `config`, which never changes.
     pub(super) config: Bytes,
+    pub(super) path: String,
+    pub(super) is_post: bool,
     headers: HeaderMap,
     query: Option<String>,
     body: Bytes,
@@ -59,10 +89,19 @@ impl Call {
         json::object(&self.body).map(Form::new).ok_or_else(|| Problem::malformed().into())
     }
 
+    /// The fields of a body as HTML forms send them; none of any other.
+    pub(super) fn fields(&self) -> Vec<(String, String)> {
+        fields(&self.headers, &self.body)
+    }
+
+    /// The parameters of the query.
+    pub(super) fn query(&self) -> Vec<(String, String)> {
+        pairs(self.query.as_deref().unwrap_or_default().as_bytes())
+    }
+
     /// Whether the query has a parameter of this name, whatever it holds.
     pub(super) fn asks(&self, name: &str) -> bool {
-        let query = self.query.as_deref().unwrap_or_default();
-        url::form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == name)
+        self.query().iter().any(|(key, _)| key == name)
     }
 
     /// The text of a header; empty if there is none.
@@ -104,7 +143,12 @@ impl Door {
     }
 
     /// Serves a request: over the threshold, in, handler, out.
-    pub(super) async fn serve(door: Arc<Self>, handler: Handler, request: Request) -> Response<Body> {
+    pub(super) async fn serve(
+        door: Arc<Self>,
+        handler: Handler,
+        manner: Manner,
+        request: Request,
+    ) -> Response<Body> {
         if door.asks_for_config_alone(&request) {
             return door.config();
         }
@@ -112,7 +156,7 @@ impl Door {
             Err(response) => *response,
             Ok(admitted) => {
                 let response =
-                    door.inside(handler, request, &admitted).instrument(admitted.span.clone()).await;
+                    door.inside(handler, manner, request, &admitted).instrument(admitted.span.clone()).await;
                 door.threshold.leave(response, admitted)
             }
         }
@@ -151,21 +195,34 @@ impl Door {
         !carries && self.threshold.is_plain(request)
     }
 
-    async fn inside(&self, handler: Handler, request: Request, admitted: &Admitted) -> Response<Body> {
+    async fn inside(
+        &self,
+        handler: Handler,
+        manner: Manner,
+        request: Request,
+        admitted: &Admitted,
+    ) -> Response<Body> {
         let door = self;
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let held = match door.client {
             ClientKind::App => None,
             ClientKind::Browser => Some(door.csrf.held(&parts.headers)),
         };
-        if let Some(held) = held.as_ref().filter(|_| !safe)
-            && let Err(reason) = door.csrf.check(held, &parts.headers)
+        let limit = door.ctx.config.server.body_limit as usize;
+        let mut field = None;
+        if manner.proof == Proof::HeaderOrField && !safe {
+            let Some(read) = request::body(body, limit).await else { return unreadable() };
+            let fields = fields(&parts.headers, &read);
+            field = fields.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, value)| value);
+            body = Body::from(read);
+        }
+        if let Some(held) = held.as_ref().filter(|_| !safe && manner.proof != Proof::None)
+            && let Err(reason) = door.csrf.check(held, &parts.headers, field.as_deref())
         {
             tracing::warn!(%reason, path = parts.uri.path(), "CSRF check failed");
             return bare(StatusCode::FORBIDDEN);
         }
-        let limit = door.ctx.config.server.body_limit as usize;
         let body = match if safe { Some(Bytes::new()) } else { request::body(body, limit).await } {
             Some(body) => body,
             None => return unreadable(),
@@ -175,21 +232,21 @@ impl Door {
             ctx: Arc::clone(&door.ctx),
             visit,
             config: door.config.clone(),
+            path: parts.uri.path().to_owned(),
+            is_post: parts.method == Method::POST,
             headers: parts.headers,
             query: parts.uri.query().map(str::to_owned),
             body,
         };
-        let mut before = None;
         let work = async {
             door.present(&mut call).await?;
-            before = user_of(&call.visit);
             handler(&mut call).await
         };
-        match tokio::time::timeout(PATIENCE, work).await {
+        match tokio::time::timeout(manner.patience, work).await {
             Ok(Ok(answer)) => {
                 // The token changes whenever somebody enters, so that one from before is worthless (S4).
-                let entered = user_of(&call.visit).is_some_and(|user| before != Some(user));
-                let csrf = held.and_then(|held| if entered { Csrf::fresh().ok() } else { held.to_set() });
+                let csrf =
+                    held.and_then(|held| if call.visit.entered { Csrf::fresh().ok() } else { held.to_set() });
                 let response = answer.into_response(door.handed(&call.visit));
                 door.leave(response, csrf, &call.visit)
             }
@@ -294,6 +351,12 @@ fn unreadable() -> Response<Body> {
     response
 }
 
-fn user_of(visit: &Visit) -> Option<i64> {
-    visit.session.user().map(|current| current.user.id)
+fn fields(headers: &HeaderMap, body: &Bytes) -> Vec<(String, String)> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") { pairs(body) } else { Vec::new() }
+}
+
+fn pairs(text: &[u8]) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text).into_owned().collect()
 }

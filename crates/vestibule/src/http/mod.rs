@@ -22,6 +22,7 @@ mod login;
 mod mfa;
 mod password;
 mod phones;
+mod provider;
 mod providers;
 mod request;
 mod session;
@@ -35,6 +36,7 @@ mod view;
 mod webauthn;
 mod well_known;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -42,7 +44,7 @@ use axum::routing::MethodRouter;
 use vestibule_base::config::{AuthenticatorType, ClientKind};
 use vestibule_core::Ctx;
 
-use door::{Door, Handler};
+use door::{Door, Handler, Manner, Proof};
 use threshold::Threshold;
 
 /// Everything that is served to the public.
@@ -78,37 +80,25 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
 }
 
 fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: ClientKind) -> Router {
-    let config = config::written(&ctx.config);
+    let config = config::written(ctx, client);
     let door = Arc::new(Door::new(Arc::clone(ctx), Arc::clone(threshold), client, config));
     let mut routes = Routes { router, door };
     routes.at("/config", &[("GET", config::get)]);
     routes.at("/auth/session", &[("GET", session::get), ("DELETE", session::delete)]);
     routes.at("/auth/sessions", &[("GET", sessions::get), ("DELETE", sessions::delete)]);
-    routes.at("/auth/login", &[("POST", login::post)]);
     routes.at("/auth/reauthenticate", &[("POST", login::reauthenticate)]);
-    routes.at("/auth/signup", &[("POST", signup::post)]);
+    if !ctx.config.socialaccount.only {
+        own_accounts(&mut routes);
+    }
     routes.at("/auth/email/verify", &[("GET", verify::look), ("POST", verify::email)]);
     routes.at("/auth/email/verify/resend", &[("POST", verify::resend_email)]);
     routes.at("/auth/phone/verify", &[("POST", verify::phone)]);
     routes.at("/auth/phone/verify/resend", &[("POST", verify::resend_phone)]);
-    routes.at("/auth/password/request", &[("POST", password::request)]);
-    routes.at("/auth/password/reset", &[("GET", password::look), ("POST", password::reset)]);
     routes.at("/auth/code/confirm", &[("POST", code::confirm)]);
     if ctx.config.account.login_by_code_enabled {
         routes.at("/auth/code/request", &[("POST", code::request)]);
         routes.at("/auth/code/resend", &[("POST", code::resend)]);
     }
-    routes.at(
-        "/account/email",
-        &[
-            ("GET", emails::get),
-            ("POST", emails::post),
-            ("PUT", emails::put),
-            ("PATCH", emails::patch),
-            ("DELETE", emails::delete),
-        ],
-    );
-    routes.at("/account/phone", &[("GET", phones::get), ("POST", phones::post)]);
     routes.at("/auth/2fa/authenticate", &[("POST", mfa::authenticate)]);
     routes.at("/auth/2fa/reauthenticate", &[("POST", mfa::reauthenticate)]);
     if client == ClientKind::Browser && ctx.config.trusts_browsers() {
@@ -164,12 +154,43 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
             ],
         );
     }
-    routes.at("/account/providers", &[("GET", providers::get)]);
-    routes.at("/account/password/change", &[("POST", password::change)]);
+    routes.at("/account/providers", &[("GET", providers::get), ("DELETE", providers::delete)]);
+    let asking = |proof| provider::manner(&ctx.config, proof);
+    routes.with(asking(Proof::HeaderOrField), "/auth/provider/redirect", &[("POST", provider::redirect)]);
+    routes.with(asking(Proof::Header), "/auth/provider/token", &[("POST", provider::token)]);
+    routes.at("/auth/provider/signup", &[("GET", provider::waiting), ("POST", provider::sign_up)]);
+    if client == ClientKind::Browser {
+        let paths: BTreeSet<String> =
+            ctx.providers.all().iter().map(|provider| ctx.providers.callback_path(provider)).collect();
+        for path in paths {
+            let both: &[(&str, Handler)] = &[("GET", provider::callback), ("POST", provider::callback)];
+            routes.outside(asking(Proof::None), &path, both);
+        }
+    }
     if client == ClientKind::App {
         routes.at("/tokens/refresh", &[("POST", tokens::refresh)]);
     }
     routes.router
+}
+
+/// What there is where accounts are not of third parties alone.
+fn own_accounts(routes: &mut Routes) {
+    routes.at("/auth/login", &[("POST", login::post)]);
+    routes.at("/auth/signup", &[("POST", signup::post)]);
+    routes.at("/auth/password/request", &[("POST", password::request)]);
+    routes.at("/auth/password/reset", &[("GET", password::look), ("POST", password::reset)]);
+    routes.at("/account/password/change", &[("POST", password::change)]);
+    routes.at(
+        "/account/email",
+        &[
+            ("GET", emails::get),
+            ("POST", emails::post),
+            ("PUT", emails::put),
+            ("PATCH", emails::patch),
+            ("DELETE", emails::delete),
+        ],
+    );
+    routes.at("/account/phone", &[("GET", phones::get), ("POST", phones::post)]);
 }
 
 /// The routes of one kind of client.
@@ -180,12 +201,22 @@ struct Routes {
 
 impl Routes {
     fn at(&mut self, path: &str, methods: &[(&str, Handler)]) {
+        self.with(Manner::PLAIN, path, methods);
+    }
+
+    fn with(&mut self, manner: Manner, path: &str, methods: &[(&str, Handler)]) {
+        let path = format!("{}{path}", self.door.base());
+        self.outside(manner, &path, methods);
+    }
+
+    /// A route that is not below the API's own path.
+    fn outside(&mut self, manner: Manner, path: &str, methods: &[(&str, Handler)]) {
         let door = Arc::clone(&self.door);
         let mut route =
             MethodRouter::new().fallback(move |request| Door::refuse_method(Arc::clone(&door), request));
         for &(method, handler) in methods {
             let door = Arc::clone(&self.door);
-            let serve = move |request| Door::serve(Arc::clone(&door), handler, request);
+            let serve = move |request| Door::serve(Arc::clone(&door), handler, manner, request);
             route = match method {
                 "GET" => route.get(serve),
                 "POST" => route.post(serve),
@@ -194,7 +225,6 @@ impl Routes {
                 _ => route.delete(serve),
             };
         }
-        let path = format!("{}{path}", self.door.base());
-        self.router = std::mem::take(&mut self.router).route(&path, route);
+        self.router = std::mem::take(&mut self.router).route(path, route);
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn visit(
         client,
         session: Session::None,
         change: Change::Kept,
+        entered: false,
         granted: None,
         trust: trust(ctx, client, headers),
         trusted: None,

@@ -62,6 +62,10 @@ struct RecordShape<'a> {
     username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<AuthenticatorType>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +83,8 @@ fn record(record: &Record) -> RecordShape<'_> {
         email: record.email.as_deref(),
         username: record.username.as_deref(),
         phone: record.phone.as_deref(),
+        provider: record.provider.as_ref().map(|(provider, _)| provider.as_str()),
+        uid: record.provider.as_ref().map(|(_, uid)| uid.as_str()),
         kind: record.authenticator.map(|(kind, _)| kind),
         id: record.authenticator.map(|(_, id)| id),
         reauthenticated: record.reauthenticated,

@@ -71,10 +71,11 @@ fn outside_of_the_clients_parts_is_what_those_behind_us_ask() {
     });
 }
 
-/// What the router's source says: each `routes.at("path", &[("METHOD", handler), ...])`.
+/// What the router's source says: each `routes.at("path", &[("METHOD", handler), ...])`, or `routes.with(manner, ...)`.
 fn in_source() -> Operations {
     let mut found = Operations::new();
-    for call in ROUTER.split("routes.at(").skip(1) {
+    let calls = ROUTER.split("routes.").skip(1);
+    for call in calls.filter(|call| call.starts_with("at(") || call.starts_with("with(")) {
         let call = &call[..call.find(");\n").unwrap_or(call.len())];
         let mut texts = call.split('"').skip(1).step_by(2);
         let path = texts.next().unwrap_or_default();

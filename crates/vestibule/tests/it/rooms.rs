@@ -27,7 +27,8 @@ const CORE: Rooms = &[
     ("token", &["refusal", "visit", "event", "context", "session"]),
     ("account", &["refusal", "visit", "event", "context", "session", "token"]),
     ("mfa", &["refusal", "visit", "event", "context", "session", "account"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "token", "account", "mfa"]),
+    ("social", &["refusal", "visit", "event", "context", "session", "account", "mfa"]),
+    ("login", &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social"]),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.

@@ -13,7 +13,6 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     secret_key(config, report);
     tokens(config, report);
     database(config, report);
-    providers(config, report);
     passwords(config, report);
 }
 
@@ -132,27 +131,6 @@ fn database(config: &Config, report: &mut Report) {
     }
 }
 
-fn providers(config: &Config, report: &mut Report) {
-    let apps = &config.socialaccount.apps;
-    for (i, app) in apps.iter().enumerate() {
-        if apps.iter().take(i).any(|other| other.id() == app.id()) {
-            report.error(
-                "socialaccount.apps",
-                format!("two are called {:?}; give each its own provider_id", app.id()),
-            );
-        }
-        if app.provider == "openid_connect" && app.provider_id.is_none() {
-            report.error(
-                "socialaccount.apps",
-                "an openid_connect app needs a provider_id, which becomes part of its URLs",
-            );
-        }
-    }
-    if config.socialaccount.only && apps.is_empty() {
-        report.error("socialaccount.only", "nobody could log in: there are no socialaccount.apps");
-    }
-}
-
 fn passwords(config: &Config, report: &mut Report) {
     let argon2 = &config.passwords.argon2;
     let setting = "passwords.argon2";
@@ -204,9 +182,6 @@ mod tests {
     #[test]
     fn the_rest() {
         expect("database.url = \"mysql://h/d\"", "database.url!");
-        let app = "[[socialaccount.apps]]\nprovider = \"github\"\nclient_id = \"c\"\n";
-        expect(&format!("{app}{app}"), "socialaccount.apps!");
-        expect(&app.replace("github", "openid_connect"), "socialaccount.apps!");
         expect("passwords.argon2 = { memory_kib = 1 }", "passwords.argon2!");
         expect("passwords.argon2 = { iterations = 1 }", "passwords.argon2");
     }

@@ -6,7 +6,7 @@ mod behind;
 mod cookies;
 mod edge;
 mod keys;
-mod unbuilt;
+mod providers;
 mod webauthn;
 
 use super::Config;
@@ -42,7 +42,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     keys::check(config, &mut report);
     behind::check(config, &mut report);
     webauthn::check(config, &mut report);
-    unbuilt::check(config, &mut report);
+    providers::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

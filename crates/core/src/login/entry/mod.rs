@@ -3,6 +3,8 @@
 pub mod code;
 pub mod passkey;
 pub mod password;
+pub mod provider;
+pub mod provider_signup;
 pub mod recovery;
 pub mod second_factor;
 pub mod signup;

@@ -15,7 +15,7 @@ pub(in crate::login) async fn check(
     visit: &mut Visit,
     login: &Login,
 ) -> Outcome<Verdict> {
-    let mandatory = match ctx.config.account.email_verification {
+    let mandatory = match verification(ctx, login) {
         EmailVerification::None => return Ok(Verdict::Pass),
         EmailVerification::Optional => false,
         EmailVerification::Mandatory => true,
@@ -25,6 +25,13 @@ pub(in crate::login) async fn check(
         verify_email::send(ctx, tx, visit, login.user.as_ref(), &email, login.state.signup).await?;
     }
     Ok(if mandatory { Verdict::Hold } else { Verdict::Pass })
+}
+
+/// How the address is to be proved; after a login by a third party that may be another way.
+fn verification(ctx: &Ctx, login: &Login) -> EmailVerification {
+    let config = &ctx.config;
+    let social = config.socialaccount.email_verification.filter(|_| login.state.provider);
+    social.unwrap_or(config.account.email_verification)
 }
 
 /// `None` if there is nothing to prove; `Some(None)` if there is, and no address to do it with.
