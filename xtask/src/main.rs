@@ -4,6 +4,7 @@ mod conformance;
 mod examples;
 mod http;
 mod postgres;
+mod providers;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,14 +18,17 @@ Usage: cargo x TASK [ARGUMENTS]
   fmt                      format the code
   lint                     formatting and clippy, warnings are errors
   test [ARGUMENTS]         all tests (arguments go to cargo test)
-  docs [--check]           write docs/settings.md from the program; --check only compares
+  docs [--check]           write docs/settings.md and docs/providers.md from the program; --check only
+                           compares
   deny                     licences, sources and doubles of dependencies, with cargo-deny
   conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
                            other arguments go to the suite)
+  providers [DIR] [ARGUMENTS]
+                           logins recorded at third parties, a line for each (--only PROVIDER, --verbose)
   examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
   check                    what the build machine runs: lint, test, docs --check, deny,
-                           examples, conformance
+                           examples, providers, conformance
 ";
 
 /// What a task ends with: nothing, or one line that says what went wrong.
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         "deny" => deny(),
         "examples" => examples::run(),
         "conformance" => conformance::run(&rest),
+        "providers" => providers::run(&rest),
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
         }
@@ -68,22 +73,23 @@ fn lint() -> Outcome {
 }
 
 fn docs(only_compare: bool) -> Outcome {
-    let program = Command::new(cargo_program())
-        .args(["run", "--quiet", "--", "config", "reference"])
-        .current_dir(root())
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
-    if !program.status.success() {
-        return Err(String::from_utf8_lossy(&program.stderr).into_owned());
+    for (page, command) in [("docs/settings.md", "reference"), ("docs/providers.md", "providers")] {
+        let program = Command::new(cargo_program())
+            .args(["run", "--quiet", "--", "config", command])
+            .current_dir(root())
+            .output()
+            .map_err(|error| format!("cargo: {error}"))?;
+        if !program.status.success() {
+            return Err(String::from_utf8_lossy(&program.stderr).into_owned());
+        }
+        let path = root().join(page);
+        if !only_compare {
+            std::fs::write(&path, program.stdout).map_err(|error| format!("{page}: {error}"))?;
+        } else if !std::fs::read(&path).is_ok_and(|present| present == program.stdout) {
+            return Err(format!("{page} is stale: run cargo x docs"));
+        }
     }
-    let path = root().join("docs/settings.md");
-    if !only_compare {
-        return std::fs::write(&path, program.stdout).map_err(|error| format!("docs/settings.md: {error}"));
-    }
-    match std::fs::read(&path) {
-        Ok(present) if present == program.stdout => Ok(()),
-        _ => Err("docs/settings.md is stale: run cargo x docs".to_owned()),
-    }
+    Ok(())
 }
 
 fn deny() -> Outcome {
@@ -108,6 +114,7 @@ fn check() -> Outcome {
     docs(true)?;
     deny()?;
     examples::run()?;
+    providers::run(&[])?;
     conformance::run(&[])
 }
 

@@ -13,6 +13,7 @@ mod departure;
 mod display;
 mod error;
 mod identity;
+mod json;
 mod login;
 mod mapping;
 mod oauth1;

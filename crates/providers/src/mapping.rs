@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(kept("without = ['/b/token', '/gone']", data()), json!({"a": 1, "b": {"c": 2}}));
         assert_eq!(kept("select = '/b'", data()), json!({"c": 2, "token": "t"}));
         assert_eq!(kept("select = '/gone'", data()), json!({}));
-        assert_eq!(kept("build = { x = '/b/c', y = '/gone' }", data()), json!({"x": 2}));
+        assert_eq!(kept("build = { x = '/b/c', y = '/gone' }", data()), json!({"x": 2, "y": null}));
         assert_eq!(kept("add = { x = '/b/c' }\nonly = ['a']", data()), json!({"a": 1, "x": 2}));
     }
 }

@@ -6,6 +6,7 @@ use vestibule_base::outbound::Answer;
 
 use crate::catalogue::entry::{Condition, Entry, Expected, Step, When};
 use crate::error::ProviderError;
+use crate::json;
 use crate::request::{Request, add_query, filled, form_body, method};
 use crate::rule::is_true;
 use crate::template::Values;
@@ -57,8 +58,7 @@ pub(crate) fn read(step: &Step, answer: &Answer) -> Result<Option<Value>, Provid
         status if step.tolerate_status.contains(&status) => return Ok(None),
         status => return Err(ProviderError::answer(format!("profile request: status {status}"))),
     }
-    let value = serde_json::from_str(&answer.text);
-    value.map(Some).map_err(|_| ProviderError::answer("profile request: no JSON"))
+    json::parse(&answer.text).map(Some).map_err(|_| ProviderError::answer("profile request: no JSON"))
 }
 
 /// Puts what is used of an answer into what is there.

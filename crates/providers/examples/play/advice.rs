@@ -1,13 +1,14 @@
 //! Cases whose recorded outcome is none to follow, as the reference crashed or let in whom it should not. Their advice is
 //! turned into something to check: an error, or the login of the case that they are a variant of, changed accordingly.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use crate::case::{Case, Outcome, Response};
 use crate::expectation::{Expectation, Login};
 use crate::keys::believed;
 use crate::mend::LONG_NUMBER;
+use crate::rule::Rule;
 
 /// What must come of a case with this advice.
 ///
@@ -17,14 +18,41 @@ pub(crate) fn followed(
     advice: &str,
     case: &Case,
     others: &[impl AsRef<Case>],
-) -> Result<Expectation, String> {
+) -> Result<(Expectation, Option<Rule>), String> {
+    let error = Expectation::Error { cancelled: false };
     if advice.contains("authentication error") {
-        return Ok(Expectation::Error { cancelled: false });
+        return Ok((error, None));
     }
     let absent = advice.contains("treat the email as absent");
     if !absent && !advice.contains("take the uid as text") {
         return Err(format!("an advice that the player does not know: {advice}"));
     }
+    if absent && without_uid(case, others) {
+        return Ok((error, Some(Rule::NoUid)));
+    }
+    login(case, others, absent).map(|login| (Expectation::Login(Box::new(login)), None))
+}
+
+/// Whether the uid is gone together with the address that it was.
+fn without_uid(case: &Case, others: &[impl AsRef<Case>]) -> bool {
+    let Ok((login, changes)) = original(case, others) else {
+        return false;
+    };
+    let gone = |change: &Change| {
+        change.new.is_none() && change.old.as_ref().is_some_and(|old| *old == login.account.uid)
+    };
+    login.account.uid == login.names.email && changes.iter().any(gone)
+}
+
+/// Whether the uid was changed to a number where the subject of an ID token is the uid.
+pub(crate) fn numeric_subject(case: &Case, others: &[impl AsRef<Case>]) -> Option<Login> {
+    let (_, changes) = original(case, others).ok()?;
+    let numeric =
+        |change: &Change| change.path == ["sub"] && change.new.as_ref().is_some_and(|new| !new.is_string());
+    changes.iter().any(numeric).then(|| login(case, others, false).ok()).flatten()
+}
+
+fn login(case: &Case, others: &[impl AsRef<Case>], absent: bool) -> Result<Login, String> {
     let (mut login, changes) = original(case, others)?;
     let before = login.account.extra_data.to_string();
     for change in &changes {
@@ -35,7 +63,7 @@ pub(crate) fn followed(
     } else {
         with_uid_as_text(&mut login, &changes, &before)?;
     }
-    Ok(Expectation::Login(Box::new(login)))
+    Ok(login)
 }
 
 /// A value that the variant's answers hold elsewise: where, what it was, what it is.
@@ -128,25 +156,26 @@ impl Change {
                 continue;
             };
             let at: String = place.iter().map(|name| format!("/{name}")).collect();
-            if let Some(parent) = data.pointer_mut(&at)
+            if let Some(Value::Object(parent)) = data.pointer_mut(&at)
                 && parent.get(name) == Some(old)
             {
                 self.replace(name, parent);
                 return;
             }
         }
+        // It may be kept under another name.
+        if let Value::Object(object) = data
+            && let Some(name) = object.iter().find(|(_, value)| *value == old).map(|(name, _)| name.clone())
+        {
+            self.replace(&name, object);
+        }
     }
 
-    fn replace(&self, name: &str, parent: &mut Value) {
-        match (parent, &self.new) {
-            (Value::Object(object), Some(new)) => {
-                object.insert(name.to_owned(), new.clone());
-            }
-            (Value::Object(object), None) => {
-                object.remove(name);
-            }
-            _ => {}
-        }
+    fn replace(&self, name: &str, parent: &mut Map<String, Value>) {
+        match &self.new {
+            Some(new) => parent.insert(name.to_owned(), new.clone()),
+            None => parent.remove(name),
+        };
     }
 }
 

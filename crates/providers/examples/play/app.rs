@@ -7,6 +7,17 @@ use crate::case::{Case, Response};
 
 const DESCRIPTION: &str = "/.well-known/openid-configuration";
 
+/// Settings of the reference that change nothing of what is played: caches, pages, what it allows later.
+const NOTHING_TO_US: [&str; 7] = [
+    "app",
+    "app_token_cache_timeout",
+    "apps",
+    "email_authentication_auto_connect",
+    "is_embedded",
+    "method",
+    "servers",
+];
+
 /// The app of a case, and whether its issuer had to be named.
 ///
 /// # Errors
@@ -16,6 +27,13 @@ pub(crate) fn of(provider: &str, case: &Case) -> Result<(App, bool), String> {
     // The reference names what holds for all apps in upper case.
     for (name, value) in &case.config.provider_settings {
         settings.insert(name.to_lowercase(), value.clone());
+    }
+    settings.retain(|name, _| !NOTHING_TO_US.contains(&name.as_str()));
+    if let Some(validity) = settings
+        .get_mut("auth_params")
+        .and_then(|params| params.as_object_mut()?.remove("auth_date_validity"))
+    {
+        settings.insert("auth_date_validity".to_owned(), validity);
     }
     settings.extend(case.app.settings.clone());
     let issuer = foreign_issuer(case, &settings);

@@ -177,6 +177,7 @@ pub(crate) struct Expect {
     pub(crate) user: Names,
     #[serde(default)]
     pub(crate) email_addresses: Vec<Address>,
+    #[serde(default, deserialize_with = "phone")]
     pub(crate) phone: Option<String>,
     pub(crate) token: Option<Token>,
 }
@@ -206,6 +207,12 @@ pub(crate) struct Account {
     pub(crate) avatar_url: Option<String>,
     #[serde(deserialize_with = "url")]
     pub(crate) profile_url: Option<String>,
+}
+
+/// A number, or one with a flag.
+fn phone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().or(value.get("phone").and_then(Value::as_str)).map(str::to_owned))
 }
 
 /// What is no text is no URL: some pictures of the reference are objects.

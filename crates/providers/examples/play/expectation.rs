@@ -53,7 +53,7 @@ impl Expectation {
         others: &[impl AsRef<Case>],
     ) -> Result<(Self, Option<Rule>), String> {
         if let Some(text) = &case.advice {
-            return advice::followed(text, case, others).map(|expectation| (expectation, None));
+            return advice::followed(text, case, others);
         }
         let location = case.expect.callback_response.as_ref().map(|response| response.location.as_str());
         let cancelled = location.is_some_and(|location| location.contains("error=cancelled"));
@@ -62,7 +62,13 @@ impl Expectation {
                 Ok((Self::Error { cancelled: false }, Some(Rule::Status)))
             }
             Outcome::Login => Ok((Self::Login(Box::new(Login::recorded(&case.expect)?)), None)),
+            Outcome::AuthError if let Some(login) = advice::numeric_subject(case, others) => {
+                Ok((Self::Login(Box::new(login)), Some(Rule::NumericSubject)))
+            }
             Outcome::AuthError | Outcome::Rejected => Ok((Self::Error { cancelled }, None)),
+            Outcome::Crash if rule::answered_with_an_error(provider, case) => {
+                Ok((Self::Error { cancelled: false }, Some(Rule::Status)))
+            }
             Outcome::Crash => Err("the reference crashed, and nothing is advised".to_owned()),
         }
     }

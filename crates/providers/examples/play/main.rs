@@ -15,6 +15,8 @@ mod report;
 mod request;
 mod rule;
 mod script;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -81,6 +83,9 @@ async fn run(arguments: &Arguments) -> Result<bool, String> {
         for case in &file.cases {
             let (verdict, used) = play::play(&file.provider, case, &file.cases, &keys, &outbound).await;
             report.case(case, &verdict, &used);
+        }
+        for (name, error) in &file.unreadable {
+            report.unreadable(name, error);
         }
     }
     report.write(&mut io::stdout().lock()).map_err(|error| error.to_string())

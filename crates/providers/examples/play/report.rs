@@ -58,18 +58,30 @@ impl Report {
                 *self.left_out.entry(why).or_default() += 1;
             }
             Verdict::Failed(differences) => {
-                line.differs.push(case.case.clone());
                 let shown = if self.verbose { differences.len() } else { 1 };
-                let mut text = format!("FAIL {} / {}\n", line.provider, case.case);
-                for difference in differences.iter().take(shown) {
-                    text.push_str(&format!("    {difference}\n"));
-                }
+                let mut text: String =
+                    differences.iter().take(shown).map(|difference| format!("    {difference}\n")).collect();
                 let hidden = differences.len().saturating_sub(shown);
                 if hidden > 0 {
                     text.push_str(&format!("    … and {hidden} more\n"));
                 }
-                self.failures.push(text);
+                self.fail(&case.case, &text);
             }
+        }
+    }
+
+    /// Adds what should be a case and is none.
+    pub(crate) fn unreadable(&mut self, name: &str, error: &str) {
+        if let Some(line) = self.providers.last_mut() {
+            line.cases += 1;
+        }
+        self.fail(name, &format!("    it cannot be read: {error}\n"));
+    }
+
+    fn fail(&mut self, case: &str, text: &str) {
+        if let Some(line) = self.providers.last_mut() {
+            line.differs.push(case.to_owned());
+            self.failures.push(format!("FAIL {} / {case}\n{text}", line.provider));
         }
     }
 

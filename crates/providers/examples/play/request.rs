@@ -138,24 +138,24 @@ impl Checked {
         known: &Known,
         token_secret: &str,
     ) {
-        let mut expected: Vec<_> =
-            expected.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let scheme = expected.iter().position(|(name, _)| name == "scheme").map(|at| expected.remove(at).1);
-        if scheme.as_deref() == Some("Basic") {
-            let decoded = got.strip_prefix("Basic ").and_then(|text| BASE64_STANDARD.decode(text).ok());
-            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-            let parts: Vec<_> = decoded.into_iter().map(|text| ("user_pass".to_owned(), text)).collect();
-            self.differences.extend(difference::pairs(what, &expected, &parts, known, |_, _| false));
-            return;
+        let expected: Vec<_> = expected.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let basic = got.strip_prefix("Basic ").and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let basic = basic.and_then(|bytes| String::from_utf8(bytes).ok());
+        let signed = oauth1::parameters(got);
+        let mut parts = Vec::new();
+        if let Some(user_pass) = basic {
+            parts.extend([("scheme", "Basic".to_owned()), ("user_pass", user_pass)]);
         }
-        let Some(parts) = oauth1::parameters(got) else {
-            self.differences.push(Difference::new(what, format!("{expected:?}"), got));
-            return;
-        };
-        let pairs: Vec<_> = parts.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        self.differences.extend(difference::pairs(what, &expected, &pairs, known, |_, _| false));
-        if !oauth1::is_signed(played, &parts, known.app, token_secret) {
-            let got = parts.get("oauth_signature").map(String::as_str).unwrap_or_default();
+        if let Some(signed) = &signed {
+            parts.push(("scheme", "OAuth1".to_owned()));
+            parts.extend(signed.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        }
+        let parts: Vec<_> = parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.differences.extend(difference::pairs(what, &expected, &parts, known, |_, _| false));
+        if let Some(signed) = signed
+            && !oauth1::is_signed(played, &signed, known.app, token_secret)
+        {
+            let got = signed.get("oauth_signature").map(String::as_str).unwrap_or_default();
             let what = format!("{what}: the signature");
             self.differences.push(Difference::new(what, "(that of RFC 5849)", got));
         }

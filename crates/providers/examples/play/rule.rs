@@ -24,6 +24,8 @@ pub(crate) enum Rule {
     Secret,
     AtHome,
     Moment,
+    NumericSubject,
+    NoUid,
     Defect,
 }
 
@@ -52,6 +54,10 @@ impl Rule {
             Self::Secret => "without the secret that signatures need, there is no such provider",
             Self::AtHome => "the dummy provider is played on localhost, as it works nowhere else",
             Self::Moment => "the clock shows the moment that the signed result was made at",
+            Self::NumericSubject => {
+                "a number as the subject of an ID token is taken as its text, at Apple as elsewhere"
+            }
+            Self::NoUid => "an answer that lost the uid with the email logs nobody in",
             Self::Defect => "a defect of the reference is not copied (see mend.rs)",
         }
     }
@@ -60,9 +66,16 @@ impl Rule {
 /// Those by which a case was judged.
 pub(crate) type Used = BTreeSet<Rule>;
 
-/// Keys of the extra data that tokens are kept under in the reference.
-pub(crate) const TOKENS: [&str; 5] =
-    ["access_token", "id_token", "oauth_token", "oauth_token_secret", "refresh_token"];
+/// Keys of the extra data that tokens, and what belongs to them, are kept under in the reference.
+pub(crate) const TOKENS: [&str; 7] = [
+    "access_token",
+    "expires_in",
+    "id_token",
+    "oauth_token",
+    "oauth_token_secret",
+    "refresh_token",
+    "token_type",
+];
 
 /// Parameters that the reference's own login page adds to the redirect, as the providers document them: provider, name.
 const CLASSIC: [(&str, &str); 7] = [

@@ -97,7 +97,9 @@ impl Script {
         let fails = |listed: &Listed| listed.response.as_ref().is_none_or(Response::is_error);
         let enough = listed.iter().position(fails).map_or(listed.len(), |at| at + 1);
         for (at, request) in listed.iter().enumerate() {
-            if progress.sent.contains(&at) || (wants_error && (at >= enough || is_fetch(request))) {
+            // Keys and descriptions may be needless by then; but if some were fetched, then these.
+            let needless = is_fetch(request) && !progress.used.contains(&Rule::Signature);
+            if progress.sent.contains(&at) || (wants_error && (at >= enough || needless)) {
                 continue;
             }
             let again = |&other: &usize| listed.get(other).is_some_and(|other| other.url == request.url);

@@ -28,8 +28,8 @@ pub struct Listed {
     pub scopes: Vec<String>,
     /// Scopes that are asked for in addition when addresses are.
     pub email_scopes: Vec<String>,
-    /// Whether a login can begin by redirect, and whether clients may bring tokens.
-    pub flows: (bool, bool),
+    /// Whether clients may bring its tokens.
+    pub supports_token: bool,
 }
 
 /// A setting of one provider.
@@ -79,6 +79,9 @@ pub fn catalogue_markdown() -> Result<String, String> {
             scopes(provider),
         );
     }
+    let by_token = providers.iter().filter(|provider| provider.supports_token);
+    let by_token = cell(by_token.map(|provider| provider.name.clone()));
+    let _ = writeln!(page, "\nClients may also bring tokens that they have already, of {by_token}.");
     page.push_str(SETTINGS);
     for provider in providers.iter().filter(|provider| !provider.settings.is_empty()) {
         let _ = write!(page, "\n### {} (`{}`)\n\n", provider.name, provider.id);
@@ -114,7 +117,7 @@ fn listed(id: &str, entry: &Entry) -> Listed {
         settings: settings.collect(),
         scopes: scopes(|authorize| &authorize.scopes),
         email_scopes: scopes(|authorize| &authorize.email_scopes),
-        flows: (entry.supports_redirect, entry.supports_token),
+        supports_token: entry.supports_token,
     }
 }
 
@@ -185,8 +188,8 @@ PKCE (S256) is used with every provider of OAuth 2.0 unless it is switched off.
 
 ## All providers
 
-`ID` in a path is the app's `provider_id`, and `oidc` there is `socialaccount.openid_connect_url_prefix`. Scopes with an asterisk are asked for if
-`socialaccount.query_email` holds.
+`ID` in a path is the app's `provider_id`, and `oidc` there is `socialaccount.openid_connect_url_prefix`. Scopes with an
+asterisk are asked for if `socialaccount.query_email` holds.
 
 | provider | `provider` | protocol | callback path | an app needs | scopes |
 | --- | --- | --- | --- | --- | --- |

@@ -1,9 +1,11 @@
 //! What is known of providers, as data: one file that is part of the program, and one of the operator's own.
 
+mod check;
 pub(crate) mod entry;
 mod manual;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use entry::Entry;
 
@@ -12,10 +14,13 @@ pub use manual::{Listed, ListedSetting, catalogue, catalogue_markdown};
 /// The file that is part of the program. Its head explains the format.
 const BUILTIN: &str = include_str!("../../catalogue.toml");
 
+/// It is read once, since reading takes longer than a login.
+static ENTRIES: LazyLock<Result<BTreeMap<String, Entry>, String>> = LazyLock::new(|| parse(BUILTIN));
+
 /// All providers that apps can name.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
-    builtin: BTreeMap<String, Entry>,
+    builtin: &'static BTreeMap<String, Entry>,
     own: BTreeMap<String, Entry>,
 }
 
@@ -25,7 +30,7 @@ impl Catalogue {
     /// # Errors
     /// One line that says where a file is wrong.
     pub(crate) fn read(own: Option<&str>) -> Result<Self, String> {
-        let builtin = parse(BUILTIN).map_err(|error| format!("the builtin catalogue: {error}"))?;
+        let builtin = ENTRIES.as_ref().map_err(|error| format!("the builtin catalogue: {error}"))?;
         let own =
             own.map_or(Ok(BTreeMap::new()), parse).map_err(|error| format!("the catalogue file: {error}"))?;
         Ok(Self { builtin, own })

@@ -6,6 +6,9 @@ mod flow;
 mod person;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use authorize::begin;
 pub(crate) use token::refresh;
 
@@ -47,6 +50,9 @@ pub(crate) async fn complete(
     let proven = match id_token {
         Some(id_token) => {
             let nonce = memory.0.get(authorize::NONCE).map(String::as_str);
+            if nonce.is_none() && provider.nonce() {
+                return Err(ProviderError::brought("no login was begun with a nonce"));
+            }
             Some(flow.verify_id_token(id_token, nonce, Some(access_token)).await?)
         }
         None => None,

@@ -13,6 +13,7 @@ use super::refusal;
 use crate::catalogue::entry::{ClientAuth, TokenBody, TokenCall};
 use crate::client_auth;
 use crate::error::ProviderError;
+use crate::json;
 use crate::login::{Callback, Memory, Tokens};
 use crate::oidc::Oidc;
 use crate::provider::Provider;
@@ -37,7 +38,7 @@ pub(super) async fn exchange(
         values.before = &before;
         let request = flow.request(call, &values)?;
         let text = flow.send(&request).await?.success()?;
-        before = serde_json::from_str(&text)
+        before = json::parse(&text)
             .map_err(|_| ProviderError::answer("the request before the token request: no JSON"))?;
     }
 
@@ -180,7 +181,7 @@ fn client_auth(flow: &Flow<'_>, call: &TokenCall) -> Option<ClientAuth> {
 /// Some say that JSON is text, and some answer with a form.
 fn read(media_type: &str, text: &str) -> Option<Value> {
     if media_type == "application/json" || text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).ok().filter(Value::is_object);
+        return json::parse(text).ok().filter(Value::is_object);
     }
     let pairs = form_urlencoded::parse(text.trim().as_bytes());
     Some(Value::Object(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect()))

@@ -27,7 +27,7 @@ pub(super) struct KeySet(Vec<Key>);
 
 /// A public key.
 pub(super) struct Key {
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// What it may be used with: what fits its kind, less what it says itself. Never a symmetric algorithm.
     algorithms: Vec<Algorithm>,
     pub(super) verifying: DecodingKey,

@@ -57,6 +57,10 @@ fn region(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::Callback;
+    use crate::oauth2;
+    use crate::oidc::Oidc;
+    use crate::rehearsal::{provider, world};
     use serde_json::json;
 
     #[test]
@@ -77,5 +81,26 @@ mod tests {
         assert_eq!(settings(remembered, "eu"), "cn");
         assert_eq!(settings(Memory::default(), "eu"), "eu");
         assert_eq!(settings(Memory::default(), "nowhere"), "us");
+    }
+
+    #[tokio::test]
+    async fn o4_a_number_in_china_is_another_account_than_the_same_number_elsewhere() {
+        let app = "provider = 'battlenet'\nclient_id = 'c'\nsecret = 's'";
+        let answers = [(200, r#"{"access_token": "at"}"#), (200, r#"{"id": 7, "battletag": "A#1"}"#)];
+        for (query, host, uid) in [
+            (vec![], "oauth.battle.net", "7"),
+            (vec![("region".to_owned(), "cn".to_owned())], "oauth.battlenet.com.cn", "7-cn"),
+        ] {
+            let (world, stage) = world(&answers);
+            let provider = provider(&world, app);
+            let (oidc, start) = (Oidc::default(), Start { state: "s", query: &query });
+            let departure = oauth2::begin(&world, &oidc, &provider, start).await.unwrap();
+            assert!(departure.url.starts_with(&format!("https://{host}/authorize?")), "{}", departure.url);
+            let callback = Callback { params: vec![("code".to_owned(), "c".to_owned())] };
+            let arrival =
+                oauth2::complete(&world, &oidc, &provider, &departure.memory, &callback).await.unwrap();
+            assert_eq!(arrival.identity.uid, uid);
+            assert!(stage.asked().iter().all(|asked| asked.url.host_str() == Some(host)));
+        }
     }
 }

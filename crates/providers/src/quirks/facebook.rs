@@ -139,6 +139,10 @@ fn profile_of_claims(data: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::{Arrival, Presented};
+    use crate::oauth2;
+    use crate::oidc::Oidc;
+    use crate::rehearsal::{NOW, provider, world};
     use serde_json::json;
 
     #[test]
@@ -175,5 +179,46 @@ mod tests {
             Some(json!({"id": "9", "first_name": "Kim", "last_name": "Ito"}))
         );
         assert_eq!(profile_of_claims(&json!({"id": "9", "sub": "10"})), None);
+    }
+
+    const APP_TOKEN: (u16, &str) = (200, r#"{"access_token": "app"}"#);
+    const OURS: (u16, &str) = (200, r#"{"data": {"app_id": "123", "is_valid": true}}"#);
+    const PROFILE: (u16, &str) = (200, r#"{"id": "9", "email": "kim@mail.example"}"#);
+
+    async fn brought(
+        answers: &[(u16, &str)],
+        settings: &str,
+    ) -> (Result<Arrival, ProviderError>, Vec<String>) {
+        let (world, stage) = world(answers);
+        let app = format!("provider = 'facebook'\nclient_id = '123'\nsecret = 's'\n{settings}");
+        let presented = Presented { id_token: None, access_token: Some("brought".into()) };
+        let provider = provider(&world, &app);
+        let arrival = oauth2::verify_token(&world, &Oidc::default(), &provider, &presented).await;
+        (arrival, stage.asked().iter().map(|asked| asked.url.path().to_owned()).collect())
+    }
+
+    #[tokio::test]
+    async fn o3_facebook_is_asked_whose_an_access_token_is_before_it_is_used() {
+        let (arrival, asked) = brought(&[APP_TOKEN, OURS, PROFILE], "").await;
+        let arrival = arrival.unwrap();
+        assert_eq!(arrival.identity.uid, "9");
+        assert!(!arrival.identity.emails[0].verified);
+        assert_eq!(arrival.tokens.unwrap().access.expose_secret(), "brought");
+        assert_eq!(asked, ["/v19.0/oauth/access_token", "/v19.0/debug_token", "/v19.0/me"]);
+
+        let foreign = (200, r#"{"data": {"app_id": "456", "is_valid": true}}"#);
+        let (refused, asked) = brought(&[APP_TOKEN, foreign, PROFILE], "").await;
+        assert!(matches!(refused, Err(ProviderError::Brought(_))), "{refused:?}");
+        assert_eq!(asked.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_can_be_swapped_for_a_lasting_one() {
+        let lasting = (200, r#"{"access_token": "lasting", "expires_in": 60}"#);
+        let answers = [APP_TOKEN, OURS, lasting, PROFILE];
+        let (arrival, _) = brought(&answers, "settings.exchange_token = true").await;
+        let tokens = arrival.unwrap().tokens.unwrap();
+        assert_eq!(tokens.access.expose_secret(), "lasting");
+        assert_eq!(tokens.expires_at, Some(NOW + 60 * SECOND));
     }
 }

@@ -117,6 +117,15 @@ fn is_signed(params: &[(String, String)], secret: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth2;
+    use crate::oidc::Oidc;
+    use crate::rehearsal::{provider, world};
+
+    const APP: &str = "provider = 'shopify'\nclient_id = 'c'\nsecret = 'hush'";
+
+    fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
 
     #[test]
     fn o6_a_shop_is_a_name_below_shopifys_domain_and_nothing_else() {
@@ -182,5 +191,36 @@ mod tests {
         add_user(&mut user, &token_answer).unwrap();
         assert_eq!(user["person"], token_answer["associated_user"]);
         assert!(add_user(&mut answer.clone(), &json!({})).is_err());
+    }
+
+    #[tokio::test]
+    async fn o6_without_a_shop_of_shopifys_nobody_is_sent_anywhere() {
+        let (world, _) = world(&[]);
+        let (provider, oidc) = (provider(&world, APP), Oidc::default());
+        for query in [vec![], pairs([("shop", "evil.example")])] {
+            let start = Start { state: "s", query: &query };
+            let refused = oauth2::begin(&world, &oidc, &provider, start).await.unwrap_err();
+            assert!(matches!(refused, ProviderError::Brought(_)), "{refused:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn o1_who_comes_back_from_another_shop_or_unsigned_is_not_believed() {
+        let (world, stage) = world(&[]);
+        let (provider, oidc) = (provider(&world, APP), Oidc::default());
+        let query = pairs([("shop", "test")]);
+        let start = Start { state: "s", query: &query };
+        let departure = oauth2::begin(&world, &oidc, &provider, start).await.unwrap();
+        assert!(departure.url.starts_with("https://test.myshopify.com/admin/oauth/authorize?"));
+        for params in [
+            pairs([("code", "c")]),
+            pairs([("code", "c"), ("shop", "other.myshopify.com")]),
+            pairs([("code", "c"), ("shop", "test.myshopify.com"), ("hmac", "00")]),
+        ] {
+            let callback = Callback { params };
+            let refused = oauth2::complete(&world, &oidc, &provider, &departure.memory, &callback).await;
+            assert!(matches!(refused, Err(ProviderError::Brought(_))), "{refused:?}");
+        }
+        assert!(stage.asked().is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use vestibule_base::config::{Severity, check, default_toml, reference_markdown};
 use vestibule_base::security::SigningKeys;
+use vestibule_providers::catalogue_markdown;
 
 use super::{Failure, Settings, placed};
 use crate::output;
@@ -16,6 +17,8 @@ pub(super) enum Command {
     /// Every setting with its default and meaning, as Markdown.
     #[command(hide = true)]
     Reference,
+    /// Every provider that people can log in with, as Markdown: callback paths, what an app needs, settings, scopes.
+    Providers,
 }
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
@@ -23,6 +26,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(settings) => report(&settings)?,
         Command::Default => output::text(&default_toml()),
         Command::Reference => output::text(&reference_markdown()),
+        Command::Providers => output::text(&catalogue_markdown().map_err(Failure::Catalogue)?),
     }
     Ok(())
 }

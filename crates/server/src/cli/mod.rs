@@ -90,6 +90,8 @@ enum Failure {
     #[error(transparent)]
     Restore(#[from] RestoreError),
     #[error("{0}")]
+    Catalogue(String),
+    #[error("{0}")]
     Misused(&'static str),
     #[error(transparent)]
     Fault(#[from] Fault),

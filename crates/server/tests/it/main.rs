@@ -6,5 +6,7 @@ mod caddy;
 mod cli;
 mod crash;
 mod devtools;
+mod http;
 mod nginx;
+mod oidc_provider;
 mod proxies;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, vestibule};
+use crate::http::{Answer, ask};
 
 const PASSWORD: &str = "correct horse battery staple";
 /// What only Vestibule may say.
@@ -347,25 +348,10 @@ impl Proxy {
         self.ask("GET", path, headers, "")
     }
 
-    /// In HTTP/1.0, so that answers come whole and end with the connection.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n",
-            self.host(),
-            body.len()
-        );
-        if method != "GET" {
-            head += &format!("Origin: http://{}\r\n", self.host());
-        }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        Answer::read(&answer)
+        let origin = format!("http://{}", self.address);
+        let own: &[_] = if method == "GET" { &[] } else { &[("Origin", &*origin)] };
+        ask(self.address, method, path, &[own, headers].concat(), body)
     }
 }
 
@@ -373,41 +359,6 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// By names in small letters; of several of one name, joined by newlines.
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-impl Answer {
-    fn read(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let mut headers: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-            let values = headers.entry(name.to_ascii_lowercase()).or_default();
-            if !values.is_empty() {
-                values.push('\n');
-            }
-            values.push_str(value);
-        }
-        Self { status, headers, body: body.to_owned() }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn cookie(&self, name: &str) -> Option<String> {
-        let mut cookies = self.headers.get("set-cookie")?.lines();
-        cookies.find_map(|cookie| {
-            Some(cookie.strip_prefix(name)?.strip_prefix('=')?.split(';').next()?.to_owned())
-        })
     }
 }
 
