@@ -8,7 +8,7 @@ use super::answer::Served;
 /// A table of files of `crates/server/portal`, by their paths in it.
 macro_rules! embedded {
     ($($path:literal)+) => {
-        const EMBEDDED: &[(&str, &[u8])] = &[
+        pub(super) const EMBEDDED: &[(&str, &[u8])] = &[
             $(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/portal/", $path)))),+
         ];
     };
@@ -57,7 +57,11 @@ embedded! {
     "js/state.js"
     "js/waiting.js"
     "js/webauthn.js"
+    "locales/de.json"
     "locales/en.json"
+    "locales/es.json"
+    "locales/fr.json"
+    "locales/nl.json"
     "mark.svg"
     "style.css"
 }
