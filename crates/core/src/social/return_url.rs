@@ -37,12 +37,12 @@ impl ReturnUrl {
         Self(text.to_owned())
     }
 
-    /// Where people go whose front end is not known any more: the page for that, else the site itself.
+    /// Where people go whose front end is not known any more: the page for that, else the portal's, else the site itself.
     #[must_use]
     pub fn fallback(config: &Config) -> Self {
-        Self(
-            config.headless.frontend_urls.socialaccount_login_error.clone().unwrap_or_else(|| "/".to_owned()),
-        )
+        let own = if config.has_portal() { "/account/provider/callback" } else { "/" };
+        let named = config.headless.frontend_urls.socialaccount_login_error.as_deref();
+        Self(named.unwrap_or(own).to_owned())
     }
 
     /// The URL.
@@ -67,7 +67,9 @@ impl ReturnUrl {
 fn allows(config: &Config, origin: &str) -> bool {
     let own = Url::parse(&config.server.public_url).map(|url| url.origin().ascii_serialization());
     let listed = config.csrf.trusted_origins.iter().map(|listed| listed.trim_end_matches('/'));
-    own.as_deref() == Ok(origin) || listed.into_iter().any(|listed| listed.eq_ignore_ascii_case(origin))
+    // A wildcard is no place to go to, not even to whoever writes it as it is listed.
+    let mut listed = listed.filter(|listed| !listed.contains('*'));
+    own.as_deref() == Ok(origin) || listed.any(|listed| listed.eq_ignore_ascii_case(origin))
 }
 
 #[cfg(test)]
