@@ -85,6 +85,12 @@ pub(crate) fn subject(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// Whether a token says that it is signed by one of these algorithms.
+pub(crate) fn is_signed_by(token: &str, algorithms: &[&str]) -> bool {
+    jsonwebtoken::decode_header(token)
+        .is_ok_and(|header| algorithms.contains(&format!("{:?}", header.alg).as_str()))
+}
+
 /// What is wrong with a token, in a word.
 type Flaw = &'static str;
 
