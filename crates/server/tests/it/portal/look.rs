@@ -33,7 +33,7 @@ pub(super) fn pictures() -> PathBuf {
 impl Page {
     /// Looks at the page as it is now, under a name of its own for the pictures.
     #[track_caller]
-    pub(super) fn look(&mut self, name: &str, axe: Option<&str>) {
+    pub(super) fn look(&mut self, name: &str) {
         self.until("the page to be done", |page| {
             let busy = page.browser.run("document.querySelector('[aria-busy=true]')?.outerHTML ?? ''")?;
             (busy == "").then_some(()).ok_or_else(|| busy.to_string())
@@ -45,9 +45,7 @@ impl Page {
             self.darken(dark);
             let scheme = if dark { "dark" } else { "light" };
             fs::write(folder.join(format!("{name}-{scheme}.png")), self.picture()).unwrap();
-            if let Some(axe) = axe {
-                faults.extend(self.barriers(axe).into_iter().map(|barrier| format!("{scheme}: {barrier}")));
-            }
+            faults.extend(self.barriers().into_iter().map(|barrier| format!("{scheme}: {barrier}")));
         }
         for width in NARROW {
             self.resize(width);
@@ -58,7 +56,8 @@ impl Page {
     }
 
     /// Violations that axe-core finds.
-    fn barriers(&mut self, axe: &str) -> Vec<String> {
+    fn barriers(&mut self) -> Vec<String> {
+        let Some(axe) = &self.axe else { return Vec::new() };
         if self.browser.run("typeof axe") != Ok(json!("object")) {
             self.browser.run(&format!("{axe}; 0")).unwrap();
         }

@@ -26,17 +26,25 @@ pub(super) struct Page {
     site: String,
     /// The window, in CSS pixels.
     pub(super) width: u32,
+    /// The script by which pages are judged.
+    pub(super) axe: Option<String>,
 }
 
 impl Page {
     /// An empty tab of a window `width` wide, whose reader speaks `languages`, as in `Accept-Language`.
-    pub(super) fn open(mut browser: Browser, site: &str, width: u32, languages: &str) -> Self {
+    pub(super) fn open(
+        mut browser: Browser,
+        site: &str,
+        width: u32,
+        languages: &str,
+        axe: Option<String>,
+    ) -> Self {
         browser.define(WATCHER);
         browser.watch();
         let version = browser.command("Browser.getVersion", json!({}));
         let agent = json!({ "userAgent": version["userAgent"], "acceptLanguage": languages });
         browser.command("Emulation.setUserAgentOverride", agent);
-        let mut page = Self { browser, site: site.to_owned(), width };
+        let mut page = Self { browser, site: site.to_owned(), width, axe };
         page.resize(width);
         page.darken(false);
         page

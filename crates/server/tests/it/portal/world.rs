@@ -22,7 +22,7 @@ const LOG: &str = "vestibule.log";
 
 pub(super) struct World {
     pub(super) site: String,
-    pub(super) axe: Option<String>,
+    axe: Option<String>,
     chromium: PathBuf,
     /// There is none without Node.
     pub(super) provider: Option<Provider>,
@@ -52,7 +52,7 @@ impl World {
 
     /// A browser that nobody used before.
     pub(super) fn browse(&self, width: u32, languages: &str) -> Page {
-        Page::open(Browser::start(&self.chromium), &self.site, width, languages)
+        Page::open(Browser::start(&self.chromium), &self.site, width, languages, self.axe.clone())
     }
 
     /// The next message that comes to an address or a phone number.
