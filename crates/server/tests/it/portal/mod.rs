@@ -2,17 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod life;
 mod look;
 mod page;
 mod world;
 
-use world::World;
+/// Windows of a desk and of a phone.
+const WIDE: u32 = 1280;
+const NARROW: u32 = 360;
 
 #[test]
-fn portal_mailbox() {
-    let Some(world) = World::start("") else { return };
-    let mut page = world.browse(1280, "en");
-    page.go("/_dev/mail");
-    page.see("Nothing yet");
-    page.look("mailbox");
+fn portal_life_of_an_account_at_a_desk() {
+    life::live(WIDE);
+}
+
+#[test]
+fn portal_life_of_an_account_on_a_phone() {
+    life::live(NARROW);
 }
