@@ -42,7 +42,7 @@ fn sign_up(world: &mut World, page: &mut Page) {
     page.see("ada@example.net");
     page.fill("Code", "AAAA-BBBB");
     page.click("button", "Confirm");
-    page.see("Incorrect code.");
+    page.see("This code is not correct.");
     page.look("verify-email-wrong");
     page.fill("Code", &world.code("ada@example.net"));
     page.click("button", "Confirm");

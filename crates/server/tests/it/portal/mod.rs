@@ -5,6 +5,7 @@
 mod life;
 mod look;
 mod page;
+mod ways;
 mod world;
 
 /// Windows of a desk and of a phone.
@@ -19,4 +20,14 @@ fn portal_life_of_an_account_at_a_desk() {
 #[test]
 fn portal_life_of_an_account_on_a_phone() {
     life::live(NARROW);
+}
+
+#[test]
+fn portal_ways_in_at_a_desk() {
+    ways::enter(WIDE);
+}
+
+#[test]
+fn portal_ways_in_on_a_phone() {
+    ways::enter(NARROW);
 }
