@@ -10,6 +10,7 @@ import { proceed } from "./router.js";
 import { flow } from "./state.js";
 import { get, isConditional, isSupported } from "./webauthn.js";
 
+/** The offer of the page: what ends it, and the answer of the API that it waits for. */
 let offer = null;
 
 /** Whether passkeys can be used to log in here. */
@@ -22,8 +23,9 @@ export function passkeyButton() {
     const said = h("div", { class: "said", "aria-live": "polite" });
     const enter = async () => {
         replace(said);
-        // A browser does one thing with passkeys at a time.
-        offer?.abort();
+        // A browser does one thing with passkeys at a time, and the server knows one challenge.
+        offer?.controller.abort();
+        await offer?.asked;
         const options = await call("GET", "auth/webauthn/login");
         const credential = options.ok && (await get(options.data));
         if (options.ok && !credential) return replace(said, message(t("passkey.cancelled")));
@@ -35,11 +37,13 @@ export function passkeyButton() {
 
 /** Lets the browser offer passkeys among the user names that it fills in. */
 export async function offerPasskeys(signal) {
-    if (!(await isConditional()) || signal.aborted) return;
-    const options = await call("GET", "auth/webauthn/login");
-    if (!options.ok || signal.aborted) return;
-    offer = new AbortController();
-    signal.addEventListener("abort", () => offer.abort());
-    const credential = await get(options.data, { conditional: true, signal: offer.signal }).catch(() => null);
+    const controller = new AbortController();
+    signal.addEventListener("abort", () => controller.abort());
+    offer = { controller, asked: null };
+    if (!(await isConditional()) || controller.signal.aborted) return;
+    offer.asked = call("GET", "auth/webauthn/login");
+    const options = await offer.asked;
+    if (!options.ok || controller.signal.aborted) return;
+    const credential = await get(options.data, { conditional: true, signal: controller.signal }).catch(() => null);
     if (credential && !signal.aborted) proceed(await call("POST", "auth/webauthn/login", { credential }));
 }

@@ -36,13 +36,18 @@ export function drawShell() {
 
 /** Draws the navigation of the account, where a page has it. */
 export function drawRooms(route) {
-    const rooms = document.getElementById("rooms");
-    rooms.hidden = !route?.rooms;
+    const bar = document.getElementById("rooms");
+    bar.hidden = !route?.rooms;
     document.getElementById("frame").classList.toggle("with-rooms", Boolean(route?.rooms));
-    if (rooms.hidden) return;
+    if (bar.hidden) return;
     const entry = ({ path, key }) => h("li", {}, link(t(key), path, { "aria-current": path === route.path && "page" }));
-    replace(rooms, h("ul", {}, ROOMS.filter((room) => room.shown()).map(entry)));
-    rooms.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    replace(bar, h("ul", {}, rooms().map(entry)));
+    bar.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
+/** The rooms that there is a use for. */
+export function rooms() {
+    return ROOMS.filter((room) => room.shown());
 }
 
 /** Whether accounts have phone numbers. */

@@ -8,5 +8,7 @@ mod crash;
 mod devtools;
 mod http;
 mod nginx;
+mod node;
 mod oidc_provider;
+mod portal;
 mod proxies;

@@ -1,0 +1,33 @@
+//! The account portal, page by page, in a real browser, as people use it. Skipped, aloud, where Chromium is not installed.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod life;
+mod look;
+mod page;
+mod ways;
+mod world;
+
+/// Windows of a desk and of a phone.
+const WIDE: u32 = 1280;
+const NARROW: u32 = 360;
+
+#[test]
+fn portal_life_of_an_account_at_a_desk() {
+    life::live(WIDE);
+}
+
+#[test]
+fn portal_life_of_an_account_on_a_phone() {
+    life::live(NARROW);
+}
+
+#[test]
+fn portal_ways_in_at_a_desk() {
+    ways::enter(WIDE);
+}
+
+#[test]
+fn portal_ways_in_on_a_phone() {
+    ways::enter(NARROW);
+}
