@@ -6,6 +6,7 @@ mod caddy;
 mod cli;
 mod crash;
 mod devtools;
+mod guides;
 mod http;
 mod nginx;
 mod oidc_provider;
