@@ -321,6 +321,6 @@ fn settings(address: SocketAddr) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::browser::variable;
+
 /// The ports that guides and examples name; in a test each is another.
 const PORTS: [&str; 5] = ["3000", "8000", "8080", "9000", "9001"];
 /// In what a guide shows: anything.
@@ -151,14 +153,14 @@ fn agrees(shown: &str, text: &str) -> bool {
 }
 
 /// The folder in which a guide is done, and the shell's processes, which end with it.
-struct Place {
-    folder: TempDir,
-    ports: Ports,
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) ports: Ports,
 }
 
 impl Place {
     /// With the examples, at the ports of this place.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self { folder: TempDir::new().unwrap(), ports: Ports::free() };
         let from = examples();
         visit(&from, &mut |path| {
@@ -177,7 +179,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -246,7 +248,7 @@ impl Drop for Group {
 }
 
 /// Which port of this machine stands for which of a guide.
-struct Ports(BTreeMap<&'static str, String>);
+pub(crate) struct Ports(BTreeMap<&'static str, String>);
 
 impl Ports {
     fn free() -> Self {
@@ -256,7 +258,7 @@ impl Ports {
     }
 
     /// What a guide or an example says, with the ports of this machine.
-    fn to(&self, text: &str) -> String {
+    pub(crate) fn to(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (shown, real)| replace_number(&text, shown, real))
     }
 
@@ -293,11 +295,6 @@ fn visit(folder: &Path, see: &mut impl FnMut(&Path)) {
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
-}
-
-#[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
 }
 
 #[test]

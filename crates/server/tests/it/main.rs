@@ -11,3 +11,4 @@ mod http;
 mod nginx;
 mod oidc_provider;
 mod proxies;
+mod single_page_application;
