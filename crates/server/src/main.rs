@@ -4,6 +4,7 @@ mod cli;
 mod listener;
 mod metrics;
 mod output;
+mod portal;
 mod secrets;
 mod telemetry;
 

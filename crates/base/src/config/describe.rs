@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Csrf, Database, Email, Headless, Mfa, Passwords, Server, Session, Sms, SocialAccount,
+    Account, Csrf, Database, Email, Headless, Mfa, Passwords, Portal, Server, Session, Sms, SocialAccount,
     UserSessions,
 };
 
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 12] {
+pub(super) fn sections() -> [Described; 13] {
     [
         describe::<Server>("server"),
         describe::<Database>("database"),
@@ -31,6 +31,7 @@ pub(super) fn sections() -> [Described; 12] {
         describe::<SocialAccount>("socialaccount"),
         describe::<UserSessions>("usersessions"),
         describe::<Headless>("headless"),
+        describe::<Portal>("portal"),
         describe::<Email>("email"),
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),

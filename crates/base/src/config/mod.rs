@@ -7,6 +7,7 @@
 mod account;
 mod check;
 mod code_format;
+mod colour;
 mod csrf;
 mod database;
 mod describe;
@@ -15,6 +16,7 @@ mod headless;
 mod load;
 mod mfa;
 mod passwords;
+mod portal;
 mod rate;
 mod rate_limits;
 mod read;
@@ -30,6 +32,7 @@ mod webauthn;
 pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
 pub use check::{Finding, Severity, check};
 pub use code_format::CodeFormat;
+pub use colour::{Colour, NotAColour};
 pub use csrf::Csrf;
 pub use database::Database;
 pub use describe::{default_toml, reference_markdown};
@@ -38,6 +41,7 @@ pub use headless::{ClientKind, FrontendUrls, Headless, IntrospectionClient, JwtA
 pub use load::{ConfigError, Source};
 pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
 pub use passwords::{Argon2, Passwords, Validator};
+pub use portal::{Link, Portal};
 pub use rate::{NotARate, Per, Rate, Rates};
 pub use rate_limits::{Action, RateLimits};
 pub use server::Server;
@@ -73,6 +77,8 @@ pub struct Config {
     pub usersessions: UserSessions,
     /// `[headless]`
     pub headless: Headless,
+    /// `[portal]`
+    pub portal: Portal,
     /// `[email]`
     pub email: Email,
     /// `[sms]`
@@ -127,6 +133,23 @@ impl Config {
     #[must_use]
     pub fn csrf_cookie_secure(&self) -> bool {
         self.csrf.cookie_secure.unwrap_or(self.is_https())
+    }
+
+    /// Whether Vestibule's own pages are served.
+    #[must_use]
+    pub fn has_portal(&self) -> bool {
+        self.portal.enabled && !self.headless.only && self.headless.clients.contains(&ClientKind::Browser)
+    }
+
+    /// Origins that people may be sent back to: our own, and the listed ones. Those with a wildcard are none.
+    #[must_use]
+    pub fn return_origins(&self) -> Vec<String> {
+        let listed = self.csrf.trusted_origins.iter().chain(&self.server.cors_allowed_origins);
+        std::iter::once(&self.server.public_url)
+            .chain(listed)
+            .filter(|origin| !origin.contains('*'))
+            .filter_map(|origin| Some(url::Url::parse(origin).ok()?.origin().ascii_serialization()))
+            .collect()
     }
 
     /// Whether browsers can be trusted, for whatever purpose.

@@ -91,7 +91,7 @@ pub(crate) async fn verify_token(
         access_token: access_token.unwrap_or_default(),
     };
     let identity = person::of_claims(&flow, login, claims)?;
-    Ok(Arrival { identity, tokens: None, replay })
+    Ok(Arrival { identity, tokens: None, replay: Some(replay) })
 }
 
 /// Goes on with an access token that the provider has said to be for us.

@@ -97,6 +97,8 @@ enum Failure {
     Fault(#[from] Fault),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Portal(#[from] crate::portal::PortalError),
     #[error("{first}{}", more(*others))]
     Findings { first: String, others: usize },
     #[error("the configuration has {0} error(s)")]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use vestibule_base::config::Config;
 
 use super::{Failure, Settings};
-use crate::{listener, metrics, output, telemetry};
+use crate::{listener, metrics, output, portal, telemetry};
 use vestibule::Vestibule;
 
 /// Why it does not serve.
@@ -37,6 +37,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let greeting = greeting(&config, public.local_addr().ok());
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
+    let portal = portal::router(&config)?;
     let vestibule = Vestibule::builder(config).build().await?;
     let (stop, stopping) = watch::channel(false);
     let mut background = tokio::spawn({
@@ -44,6 +45,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         async move { vestibule.background(stopping).await }
     });
     let mut router = vestibule.router();
+    if let Some(portal) = portal {
+        router = router.merge(portal);
+    }
     let mut servers = tokio::task::JoinSet::new();
     if let Some(private) = private {
         let (measured, numbers) = metrics::measure(router);

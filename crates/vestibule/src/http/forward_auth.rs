@@ -181,13 +181,7 @@ impl Login {
         let page = Url::parse(config.headless.forward_auth_login_url.as_deref()?)
             .inspect_err(|error| tracing::error!(%error, "headless.forward_auth_login_url"))
             .ok()?;
-        let listed = config.csrf.trusted_origins.iter().chain(&config.server.cors_allowed_origins);
-        let origins = std::iter::once(&config.server.public_url)
-            .chain(listed)
-            .filter(|origin| !origin.contains('*'))
-            .filter_map(|origin| Some(Url::parse(origin).ok()?.origin().ascii_serialization()))
-            .collect();
-        Some(Self { page, origins })
+        Some(Self { page, origins: config.return_origins() })
     }
 
     fn redirect(&self, headers: &HeaderMap) -> Response<Body> {

@@ -6,6 +6,7 @@ mod behind;
 mod cookies;
 mod edge;
 mod keys;
+mod portal;
 mod providers;
 mod webauthn;
 
@@ -43,6 +44,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     behind::check(config, &mut report);
     webauthn::check(config, &mut report);
     providers::check(config, &mut report);
+    portal::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

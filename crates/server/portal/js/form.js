@@ -1,0 +1,149 @@
+// Forms. Seam: form({ fields, submit, action }) with fields of field(), passwordField(), codeField(), checkbox(). `action`
+// gets the values by name; if it gives an Answer back, its errors are shown at their fields, the rest above the form.
+
+import { h, replace, unique } from "./dom.js";
+import { describe } from "./failures.js";
+import { t } from "./i18n.js";
+import { busy } from "./layout.js";
+
+/** A labelled field. `hint` is read with it; further properties go to the input. */
+export function field({ name, label, hint, type = "text", required = true, value = "", ...properties }) {
+    const id = unique(name);
+    const input = h("input", { id, name, type, required, value, ...properties });
+    return labelled(input, { name, label, hint, required });
+}
+
+/** A field for a password, which can be shown. `autocomplete`: "current-password" or "new-password". */
+export function passwordField({ name = "password", label = t("field.password"), autocomplete, hint, ...properties }) {
+    const id = unique(name);
+    const input = h("input", { id, name, type: "password", required: true, autocomplete, ...properties });
+    const toggle = h("button", { type: "button", class: "quiet", "aria-pressed": "false", "aria-controls": id }, t("action.show"));
+    toggle.setAttribute("aria-label", t("field.show_password"));
+    toggle.addEventListener("click", () => {
+        const hidden = input.type === "password";
+        input.type = hidden ? "text" : "password";
+        toggle.setAttribute("aria-pressed", String(hidden));
+        toggle.textContent = t(hidden ? "action.hide" : "action.show");
+        toggle.setAttribute("aria-label", t(hidden ? "field.hide_password" : "field.show_password"));
+    });
+    const made = labelled(input, { name, label, hint, required: true }, h("div", { class: "joined" }, input, toggle));
+    made.hide = () => {
+        if (input.type === "text") toggle.click();
+    };
+    return made;
+}
+
+/** A field for a one-time code. `numeric` ones get a keyboard of digits. */
+export function codeField({ name = "code", label = t("field.code"), numeric = false, ...properties } = {}) {
+    return field({
+        name,
+        label,
+        class: "code",
+        autocomplete: "one-time-code",
+        inputmode: numeric ? "numeric" : "text",
+        autocapitalize: "characters",
+        autocorrect: "off",
+        spellcheck: "false",
+        ...properties,
+    });
+}
+
+/** A box to tick. */
+export function checkbox({ name, label, hint, checked = false }) {
+    const id = unique(name);
+    const note = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
+    const input = h("input", { id, name, type: "checkbox", checked, "aria-describedby": hint ? `${id}-hint` : null });
+    const element = h("div", { class: "tick" }, input, h("label", { for: id }, label), note);
+    return { name, element, input, required: false, get value() { return input.checked; }, complain() {} };
+}
+
+/** A form. `extra` stands between the fields and the button, `second` beside the button. */
+export function form({ fields, submit, action, extra, second, kind = "primary", label }) {
+    const alert = h("div", { class: "message bad", role: "alert", tabindex: "-1", hidden: true });
+    const send = h("button", { type: "submit", class: kind }, submit);
+    const element = h(
+        "form",
+        { novalidate: true, "aria-label": label },
+        alert,
+        fields.map((field) => field.element),
+        extra,
+        h("div", { class: "actions" }, send, second),
+    );
+    element.addEventListener("submit", (event) => {
+        event.preventDefault();
+        busy(send, async () => {
+            clear(fields, alert);
+            if (!complete(fields)) return;
+            fields.forEach((field) => field.hide?.());
+            const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+            const answer = await action(values);
+            if (answer && !answer.cancelled) showErrors(answer, fields, alert);
+        });
+    });
+    return element;
+}
+
+/** Shows what was wrong with an answer: at its fields, and above the form what belongs to none. */
+export function showErrors(answer, fields, alert) {
+    const general = [];
+    let first = null;
+    for (const error of answer.errors) {
+        const field = fields.find((field) => field.name === error.param || field.takes?.includes(error.param));
+        if (!field) general.push(error.message);
+        else {
+            field.complain(error.message);
+            first ??= field;
+        }
+    }
+    if (answer.errors.length === 0) general.push(describe(answer));
+    if (general.length > 0) {
+        replace(alert, general.map((text) => h("p", {}, text)));
+        alert.hidden = false;
+    }
+    if (first) first.input.focus();
+    else alert.focus();
+}
+
+function clear(fields, alert) {
+    fields.forEach((field) => field.complain(null));
+    alert.hidden = true;
+    replace(alert);
+}
+
+/** Whether all that is needed is there; if not, says so at the fields. */
+function complete(fields) {
+    const empty = fields.filter((field) => field.required && !field.value);
+    empty.forEach((field) => field.complain(t("error.required")));
+    empty[0]?.input.focus();
+    return empty.length === 0;
+}
+
+function labelled(input, { name, label, hint, required }, control = input) {
+    const { id } = input;
+    const note = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
+    const wrong = h("p", { class: "wrong", id: `${id}-error`, hidden: true });
+    const optional = !required && h("span", { class: "optional" }, t("field.optional"));
+    const describe = (error) => {
+        const ids = [error && wrong.id, note && note.id].filter(Boolean).join(" ");
+        if (ids) input.setAttribute("aria-describedby", ids);
+        else input.removeAttribute("aria-describedby");
+    };
+    describe(false);
+    return {
+        name,
+        input,
+        required,
+        element: h("div", { class: "field" }, h("label", { for: id }, label, optional), control, wrong, note),
+        get value() {
+            return input.type === "password" || input.autocomplete.endsWith("password") ? input.value : input.value.trim();
+        },
+        /** Says what is wrong with it; null if nothing is. */
+        complain(text) {
+            wrong.textContent = text ?? "";
+            wrong.hidden = !text;
+            if (text) input.setAttribute("aria-invalid", "true");
+            else input.removeAttribute("aria-invalid");
+            describe(Boolean(text));
+        },
+    };
+}
