@@ -5,6 +5,7 @@ mod examples;
 mod http;
 mod postgres;
 mod providers;
+mod screenshots;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -25,6 +26,7 @@ Usage: cargo x TASK [ARGUMENTS]
                            other arguments go to the suite)
   providers [DIR] [ARGUMENTS]
                            logins recorded at third parties, a line for each (--only PROVIDER, --verbose)
+  screenshots              take the pictures of the portal in docs/images, with Chromium
   examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
   check                    what the build machine runs: lint, test, docs --check, deny,
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         "examples" => examples::run(),
         "conformance" => conformance::run(&rest),
         "providers" => providers::run(&rest),
+        "screenshots" => screenshots::run(),
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
         }

@@ -33,8 +33,13 @@ impl AuthenticatorApp {
     /// The code that it shows in so many seconds.
     #[must_use]
     pub fn code_in(&self, server: &TestApp, seconds: i64) -> String {
-        let at = server.clock.now() / SECOND + seconds;
-        self.0.generate(u64::try_from(at).unwrap_or_default()).to_string()
+        self.code_at(server.clock.now() / SECOND + seconds)
+    }
+
+    /// The code that it shows at a time, in seconds since 1970.
+    #[must_use]
+    pub fn code_at(&self, second: i64) -> String {
+        self.0.generate(u64::try_from(second).unwrap_or_default()).to_string()
     }
 
     /// A code that is right at no time near now.

@@ -27,6 +27,8 @@ pub(crate) struct Browser {
     /// What it said last, of which nobody may have taken note.
     said: VecDeque<Value>,
     last_id: u64,
+    /// What went wrong in pages, since somebody asked.
+    troubles: Vec<String>,
     /// The tab, once there is one.
     tab: Option<String>,
     /// Its profile and its log.
@@ -38,8 +40,8 @@ pub(crate) struct Browser {
 pub(crate) struct Authenticator(String);
 
 impl Browser {
-    /// Starts `program`; every page of its tab has what `script` defines.
-    pub(crate) fn start(program: &Path, script: &str) -> Self {
+    /// Starts `program`, with an empty tab.
+    pub(crate) fn start(program: &Path) -> Self {
         let folder = TempDir::new().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         // The protocol is spoken on descriptors 3 and 4, which only a shell can hand on without unsafe code. Where tests
@@ -65,18 +67,40 @@ impl Browser {
         let output = process.stdout.take().unwrap();
         let (sender, from) = channel();
         std::thread::spawn(move || listen(output, &sender));
-        let mut browser = Self { process, to, from, said: VecDeque::new(), last_id: 0, tab: None, folder };
+        let said = VecDeque::new();
+        let mut browser = Self { process, to, from, said, last_id: 0, troubles: Vec::new(), tab: None, folder };
 
         let target = browser.command("Target.createTarget", json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.command("Target.attachToTarget", attach);
         browser.tab = attached["sessionId"].as_str().map(str::to_owned);
         browser.command("Page.enable", json!({}));
-        // The pages of an API let no script call anything.
-        browser.command("Page.setBypassCSP", json!({ "enabled": true }));
-        browser.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
         browser.command("WebAuthn.enable", json!({}));
         browser
+    }
+
+    /// Every page of the tab from now on has what `script` defines.
+    pub(crate) fn define(&mut self, script: &str) {
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
+    }
+
+    /// From now on no page is held to its Content-Security-Policy.
+    pub(crate) fn bypass_content_security_policy(&mut self) {
+        self.command("Page.setBypassCSP", json!({ "enabled": true }));
+    }
+
+    /// Takes note of what goes wrong in pages, for [`Browser::troubles`].
+    pub(crate) fn watch(&mut self) {
+        self.command("Runtime.enable", json!({}));
+        self.command("Log.enable", json!({}));
+    }
+
+    /// Errors and warnings in the console, exceptions, breaches of the Content-Security-Policy and files that did not come,
+    /// since this was asked last. That the API answers with an error is no trouble.
+    pub(crate) fn troubles(&mut self) -> Vec<String> {
+        // What was said before the answer to this has arrived with it.
+        self.command("Runtime.evaluate", json!({ "expression": "0" }));
+        std::mem::take(&mut self.troubles)
     }
 
     /// Opens a page in the tab.
@@ -135,7 +159,13 @@ impl Browser {
     }
 
     /// Has the tab, or the browser while there is none, do something; gives its result.
-    fn command(&mut self, method: &str, parameters: Value) -> Value {
+    #[track_caller]
+    pub(crate) fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.attempt(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// As [`Browser::command`], for what may fail; gives the error then.
+    pub(crate) fn attempt(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last_id += 1;
         let id = self.last_id;
         let mut message = json!({ "id": id, "method": method, "params": parameters });
@@ -145,8 +175,10 @@ impl Browser {
         let sent = self.to.write_all(format!("{message}\0").as_bytes()).and_then(|()| self.to.flush());
         assert!(sent.is_ok(), "the browser is gone at {method}. {}", self.story());
         let mut answer = self.wait(method, |message| (message["id"] == id).then(|| message.take()));
-        assert_eq!(answer["error"], Value::Null, "{method}");
-        answer["result"].take()
+        match answer["error"].take() {
+            Value::Null => Ok(answer["result"].take()),
+            error => Err(error),
+        }
     }
 
     /// The first message that `find` takes, of those that nobody took and of those to come.
@@ -160,6 +192,7 @@ impl Browser {
             let Ok(mut message) = self.from.recv_timeout(left) else {
                 panic!("waited for {what} in vain. {}", self.story());
             };
+            self.troubles.extend(trouble(&message));
             if let Some(found) = find(&mut message) {
                 return found;
             }
@@ -199,6 +232,30 @@ impl Drop for Browser {
     }
 }
 
+/// What a message of the browser says went wrong in a page, if it does.
+fn trouble(message: &Value) -> Option<String> {
+    let said = &message["params"];
+    match message["method"].as_str()? {
+        "Runtime.consoleAPICalled" if ["error", "warning", "assert"].contains(&said["type"].as_str()?) => {
+            let words = said["args"].as_array()?.iter().map(|word| match &word["value"] {
+                Value::Null => word["description"].as_str().unwrap_or_default().to_owned(),
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+            Some(format!("console: {}", words.collect::<Vec<_>>().join(" ")))
+        }
+        "Runtime.exceptionThrown" => Some(format!("exception: {}", said["exceptionDetails"])),
+        "Log.entryAdded" => {
+            let entry = &said["entry"];
+            let url = entry["url"].as_str().unwrap_or_default();
+            let is_answer = entry["source"] == "network" && url.contains("/_allauth/");
+            let is_chatter = entry["level"] == "info";
+            (!is_answer && !is_chatter).then(|| format!("{}: {} {url}", entry["source"], entry["text"]))
+        }
+        _ => None,
+    }
+}
+
 /// Hands on what the browser says until it is gone. Messages end with a zero byte.
 fn listen(output: ChildStdout, sender: &Sender<Value>) {
     for message in BufReader::new(output).split(0) {
@@ -209,7 +266,20 @@ fn listen(output: ChildStdout, sender: &Sender<Value>) {
     }
 }
 
-/// Where Chromium is, if it is anywhere in `PATH`.
-pub(crate) fn chromium(path: &str) -> Option<PathBuf> {
-    std::env::split_paths(path).map(|folder| folder.join("chromium")).find(|program| program.is_file())
+/// Where Chromium is. Nothing, but said aloud, with what is `skipped`, if it is nowhere in `PATH`.
+pub(crate) fn chromium(skipped: &str) -> Option<PathBuf> {
+    let path = variable("PATH");
+    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|it| it.is_file());
+    if found.is_none() {
+        let required = variable("VESTIBULE_TEST_REQUIRE_CHROMIUM") == "1";
+        assert!(!required, "VESTIBULE_TEST_REQUIRE_CHROMIUM=1, but Chromium is not installed");
+        // Past the capture of the test runner, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: Chromium is not installed, so {skipped}");
+    }
+    found
+}
+
+#[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }

@@ -23,8 +23,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::browser::variable;
-
 /// The ports that guides and examples name; in a test each is another.
 const PORTS: [&str; 5] = ["3000", "8000", "8080", "9000", "9001"];
 /// In what a guide shows: anything.
@@ -295,6 +293,11 @@ fn visit(folder: &Path, see: &mut impl FnMut(&Path)) {
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+#[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 #[test]

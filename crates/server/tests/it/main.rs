@@ -9,6 +9,8 @@ mod devtools;
 mod guides;
 mod http;
 mod nginx;
+mod node;
 mod oidc_provider;
+mod portal;
 mod proxies;
 mod single_page_application;

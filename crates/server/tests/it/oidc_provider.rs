@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +19,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::cli::{Server, run, vestibule};
 use crate::http::{Answer, ask};
+use crate::node;
 
 /// What the provider consists of, in `tests/oidc-provider`.
 const SCRIPT: [(&str, &str); 3] = [
@@ -28,9 +29,9 @@ const SCRIPT: [(&str, &str); 3] = [
 ];
 /// The registrations of Vestibule there, each with the name that the app has here. The first has a secret and is told of
 /// people in tokens signed by RSA, the second has a key and is by ECDSA.
-const BY_SECRET: &str = "by-secret";
+pub(crate) const BY_SECRET: &str = "by-secret";
 const BY_KEY: &str = "by-key";
-const SECRET: &str = "the secret of Vestibule";
+pub(crate) const SECRET: &str = "the secret of Vestibule";
 /// Where an application of the first registration gets its codes.
 const APPLICATION: &str = "https://app.example.org/signed-in";
 /// A verifier of PKCE and its challenge, from RFC 7636, appendix B.
@@ -309,15 +310,16 @@ impl<'a> Browser<'a> {
 }
 
 /// The provider, in a process of its own.
-struct Provider {
+pub(crate) struct Provider {
     process: Child,
-    issuer: String,
+    pub(crate) issuer: String,
     /// By which Vestibule proves who it is, in PEM.
     key: String,
 }
 
 impl Provider {
-    fn start(packages: &Path, site: &str, log: File) -> Self {
+    /// With the packages of [`packages`]; `site` is where Vestibule is.
+    pub(crate) fn start(packages: &Path, site: &str, log: File) -> Self {
         let process = Command::new("node")
             .arg("server.mjs")
             .current_dir(packages)
@@ -377,47 +379,7 @@ fn settings(site: &str, provider: &Provider) -> String {
     )
 }
 
-/// The folder of the provider's script with its packages, which the first run installs. Nothing, but said aloud, where Node
-/// or the packages are not to be had.
-fn packages() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oidc-provider");
-    match install(&folder) {
-        Ok(()) => Some(folder),
-        Err(lack) => {
-            let required = variable("VESTIBULE_TEST_REQUIRE_NODE") == "1";
-            assert!(!required, "VESTIBULE_TEST_REQUIRE_NODE=1, but {lack}");
-            // Past the capture of the test runner, which would keep it to itself.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no login at a real provider was tried ({lack})");
-            None
-        }
-    }
-}
-
-/// Puts the script and its packages, as the lock file names them, into a folder, unless an earlier run did.
-fn install(folder: &Path) -> Result<(), String> {
-    let node = Command::new("node").arg("--version").output();
-    node.map_err(|error| format!("node: {error}"))?;
-    fs::create_dir_all(folder).unwrap();
-    for (name, text) in SCRIPT {
-        fs::write(folder.join(name), text).unwrap();
-    }
-    // A copy of the list says that they are all there.
-    let (wanted, note) = (SCRIPT[1].1, folder.join("node_modules/installed"));
-    if fs::read_to_string(&note).is_ok_and(|present| present == wanted) {
-        return Ok(());
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--fetch-retries=1"]).current_dir(folder);
-    let output = npm.stdin(Stdio::null()).output().map_err(|error| format!("npm: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("npm: {}", said.lines().find(|line| line.contains("error")).unwrap_or("failed")));
-    }
-    fs::write(note, wanted).unwrap();
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
+/// The folder of the provider's script with its packages.
+pub(crate) fn packages() -> Option<PathBuf> {
+    node::packages("oidc-provider", &SCRIPT, "no login at a real provider was tried")
 }

@@ -1,5 +1,5 @@
-// A real OpenID Connect provider, to log in at. Nobody is asked anything there: whom a page of it would ask for their name
-// says it in `login_hint`, and `nobody` declines.
+// A real OpenID Connect provider, to log in at. It asks for nothing but a name, and not for that if `login_hint` has it;
+// `nobody` declines.
 //
 //     SITE=http://127.0.0.1:8000 node server.mjs
 //
@@ -64,9 +64,16 @@ function provide() {
   });
 }
 
+const ASK = `<!doctype html><html lang="en"><title>Harbour</title><h1>Harbour</h1>
+  <form><label>Name <input name="who" required></label> <button>Enter</button></form>`;
+
 async function interact(request, response) {
   const { params } = await provider.interactionDetails(request, response);
-  const who = params.login_hint;
+  const who = params.login_hint ?? new URL(request.url, issuer).searchParams.get("who");
+  if (who === null) {
+    response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end(ASK);
+    return;
+  }
   const result = who === "nobody" ? { error: "access_denied" } : { login: { accountId: who } };
   await provider.interactionFinished(request, response, result);
 }
