@@ -45,9 +45,10 @@ fn a_single_page_application_at_a_sub_domain_works_in_a_browser() {
     );
     let server = Server::start_at(address, command.stderr(Stdio::null()));
     let _files = serve_files(&place);
-    let mut page =
-        Page { browser: Browser::start(&program, PERSON), url: String::new(), mail: server.address };
-    page.url = place.ports.to("http://app.example.localhost:3000/");
+    let mut browser = Browser::start(&program);
+    browser.define(PERSON);
+    let url = place.ports.to("http://app.example.localhost:3000/");
+    let mut page = Page { browser, url, mail: server.address };
 
     page.open("");
     page.sees("login");
