@@ -49,11 +49,12 @@ fn the_guide_for_an_existing_backend_holds() {
 ///
 /// # Panics
 ///
-/// If a command fails, or prints something else; if the guide quotes what is not in `examples`; if something is not installed
+/// If a command fails, or prints something else; if the guide quotes or names what is not there; if something is not installed
 /// where `VESTIBULE_TEST_REQUIRE_GUIDES=1` demands it.
 fn play(name: &str, guide: &str) {
     let blocks = blocks(guide);
     quotations_are_of_examples(name, &blocks);
+    what_is_named_exists(name, guide);
     let place = Place::new();
     let steps = place.possible(name, &blocks);
     // Programs of a guide keep their files here, too.
@@ -134,6 +135,21 @@ fn quotations_are_of_examples(name: &str, blocks: &[Block]) {
             "docs/guides/{name}.md:{} is no part of a file in examples:\n{}",
             block.line, block.text
         );
+    }
+}
+
+/// Files behind links, and settings.
+fn what_is_named_exists(name: &str, guide: &str) {
+    let linked = guide.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    for link in linked.filter(|link| !link.contains("://")) {
+        assert!(docs().join("guides").join(link).exists(), "docs/guides/{name}.md: there is no {link}");
+    }
+    let reference = fs::read_to_string(docs().join("settings.md")).unwrap();
+    let section =
+        |word: &str| word.split_once('.').is_some_and(|(it, _)| reference.contains(&format!("## [{it}]")));
+    for setting in guide.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next()) {
+        let known = reference.contains(&format!("### {setting}\n")) || setting.ends_with(".toml");
+        assert!(known || !section(setting), "docs/guides/{name}.md: there is no setting {setting}");
     }
 }
 
@@ -293,6 +309,10 @@ fn visit(folder: &Path, see: &mut impl FnMut(&Path)) {
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
 #[expect(clippy::disallowed_methods, reason = "about the test run, no setting of the server")]

@@ -36,7 +36,9 @@ globalThis.person = {
 
 #[test]
 fn a_single_page_application_at_a_sub_domain_works_in_a_browser() {
-    let Some(program) = chromium("examples/single-page-application was not tried in a browser") else { return };
+    let Some(program) = chromium("examples/single-page-application was not tried in a browser") else {
+        return;
+    };
     let place = Place::new();
     let address: SocketAddr = place.ports.to("127.0.0.1:8000").parse().unwrap();
     let mut command = vestibule(
