@@ -68,7 +68,8 @@ impl Browser {
         let (sender, from) = channel();
         std::thread::spawn(move || listen(output, &sender));
         let said = VecDeque::new();
-        let mut browser = Self { process, to, from, said, last_id: 0, troubles: Vec::new(), tab: None, folder };
+        let mut browser =
+            Self { process, to, from, said, last_id: 0, troubles: Vec::new(), tab: None, folder };
 
         let target = browser.command("Target.createTarget", json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });

@@ -115,6 +115,13 @@ fn strangers_stay_outside(proxy: &Proxy) {
     let next =
         format!("http%3A%2F%2F{}%2Forders%3Fpage%3D2%26sort%3D%252Fa", proxy.host().replace(':', "%3A"));
     assert_eq!(sent.headers["location"], format!("https://www.example.org/login?next={next}"));
+    // The way in is open: Vestibule's pages, and those alone.
+    for path in ["/account", "/account/login", "/_portal/settings.json"] {
+        assert_eq!(proxy.get(path, &[]).status, 200, "{path}");
+    }
+    for path in ["/accountant", "/_portals", "/_allauth"] {
+        assert_eq!(proxy.get(path, &[]).status, 302, "{path}");
+    }
     // No other page than one of this server can be come back to.
     for path in ["//evil.example/", "/\\evil.example"] {
         let location = &proxy.get(path, &[]).headers["location"];

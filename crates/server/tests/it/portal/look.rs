@@ -61,9 +61,9 @@ impl Page {
         if self.browser.run("typeof axe") != Ok(json!("object")) {
             self.browser.run(&format!("{axe}; 0")).unwrap();
         }
-        let options =
-            json!({ "runOnly": { "type": "tag", "values": RULES }, "resultTypes": ["violations"] });
-        let judged = self.browser.run(&format!("axe.run(document, {options}).then((found) => found.violations)"));
+        let options = json!({ "runOnly": { "type": "tag", "values": RULES }, "resultTypes": ["violations"] });
+        let judged =
+            self.browser.run(&format!("axe.run(document, {options}).then((found) => found.violations)"));
         let judged = judged.unwrap();
         let mut found = Vec::new();
         for violation in judged.as_array().unwrap() {

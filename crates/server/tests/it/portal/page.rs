@@ -73,7 +73,9 @@ impl Page {
             let node = page.only("textbox", label)?;
             page.press(&node)?;
             page.on(&node, "function () { this.select(); }")?;
-            page.browser.attempt("Input.insertText", json!({ "text": text })).map_err(|error| error.to_string())
+            page.browser
+                .attempt("Input.insertText", json!({ "text": text }))
+                .map_err(|error| error.to_string())
         });
     }
 
@@ -273,7 +275,8 @@ impl Page {
                    if (this.matches(':disabled, [aria-disabled=true]')) return 'disabled'; \
                    return this === met || this.contains(met) || met?.closest('label')?.control === this \
                    ? '' : `behind ${met?.outerHTML.slice(0, 120)}`; }";
-        let object = self.browser.attempt("DOM.resolveNode", json!({ "backendNodeId": node })).map_err(said)?;
+        let object =
+            self.browser.attempt("DOM.resolveNode", json!({ "backendNodeId": node })).map_err(said)?;
         let call = json!({
             "functionDeclaration": hit, "objectId": object["object"]["objectId"], "returnByValue": true,
             "arguments": [{ "value": x }, { "value": y }],
@@ -294,7 +297,8 @@ impl Page {
     /// Calls a function with an element as `this`.
     fn on(&mut self, node: &Value, function: &str) -> Result<(), String> {
         let said = |error: Value| error.to_string();
-        let object = self.browser.attempt("DOM.resolveNode", json!({ "backendNodeId": node })).map_err(said)?;
+        let object =
+            self.browser.attempt("DOM.resolveNode", json!({ "backendNodeId": node })).map_err(said)?;
         let call = json!({ "functionDeclaration": function, "objectId": object["object"]["objectId"] });
         self.browser.attempt("Runtime.callFunctionOn", call).map_err(said)?;
         Ok(())
