@@ -9,7 +9,7 @@ use crate::{Outcome, cargo, root, say};
 /// Plays a folder of cases: the one that `arguments` begin with, else the collection, else the repository's own.
 pub(crate) fn run(arguments: &[OsString]) -> Outcome {
     let is_option = |argument: &OsString| argument.to_string_lossy().starts_with('-');
-    let (folder, options) = match arguments.split_first() {
+    let (folder, options): (OsString, &[OsString]) = match arguments.split_first() {
         Some((folder, options)) if !is_option(folder) => {
             // Cargo runs elsewhere.
             let folder =

@@ -21,6 +21,7 @@ pub(crate) struct AppSettings {
     pub(crate) scope: Option<Vec<String>>,
     pub(crate) auth_params: Vec<(String, String)>,
     pub(crate) pkce: Option<bool>,
+    pub(crate) nonce: Option<bool>,
     pub(crate) verified_email: VerifiedEmail,
     pub(crate) email_authentication: Option<bool>,
     pub(crate) hidden: bool,
@@ -48,6 +49,7 @@ pub(crate) const COMMON: &[(&str, &str)] = &[
     ("scope", "a list of texts: the scopes to ask for, in place of the catalogue's"),
     ("auth_params", "a table of texts: further parameters of the authorization request"),
     ("oauth_pkce_enabled", "true or false: whether `code_challenge` is sent"),
+    ("oauth_nonce_enabled", "false: for a provider that does not repeat `nonce` in its ID tokens"),
     (
         "verified_email",
         "true, or a list of domains: addresses that count as verified whatever the provider says",
@@ -102,6 +104,7 @@ pub(crate) fn read(app: &App, entry: &mut Entry, is_own: bool) -> Result<AppSett
             .into_iter()
             .collect(),
         pkce: reader.take("oauth_pkce_enabled"),
+        nonce: reader.take("oauth_nonce_enabled"),
         verified_email: reader.take("verified_email").unwrap_or_default(),
         email_authentication: reader.take("email_authentication"),
         hidden: reader.take("hidden").unwrap_or_default(),

@@ -83,8 +83,7 @@ impl Provider {
     /// Whether this is the client that a token is for, or one of several (a list with commas).
     #[must_use]
     pub fn has_client_id(&self, client_id: &str) -> bool {
-        let own = self.app.client_id.as_str();
-        own == client_id || own.split(',').any(|part| part.trim() == client_id && !client_id.is_empty())
+        self.app.client_id == client_id || self.client_ids().iter().any(|own| own == client_id)
     }
 
     /// What a callback names its flow by: our `state`, or the request token of OAuth 1.0a, also where it was denied.
@@ -256,6 +255,21 @@ impl Provider {
     /// Whether `code_challenge` is sent.
     pub(crate) fn pkce(&self) -> bool {
         self.settings.pkce.unwrap_or(self.entry.pkce)
+    }
+
+    /// Whether `nonce` is sent, and must come back in ID tokens.
+    pub(crate) fn nonce(&self) -> bool {
+        self.settings.nonce.unwrap_or(true)
+    }
+
+    /// Our names there: the first is told to the provider. Where there are ID tokens there may be several, with commas
+    /// between them (an app of ours may have a client of its own): tokens may be for any of them.
+    pub(crate) fn client_ids(&self) -> Vec<String> {
+        let ids = self.app.client_id.as_str();
+        if self.entry.protocol != Protocol::Oidc && self.entry.id_token.is_none() {
+            return vec![ids.to_owned()];
+        }
+        ids.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect()
     }
 
     /// What templates see of the app and the server. The flow adds what it knows: `code`, `access_token`, the answers.

@@ -6,6 +6,7 @@ use axum::http::Method;
 use vestibule::Vestibule;
 use vestibule_base::config::Config;
 use vestibule_base::delivery::mailbox::StoredMessage;
+use vestibule_base::outbound::Outbound;
 use vestibule_base::security::TestClock;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::storage::Db;
@@ -13,6 +14,7 @@ use vestibule_base::storage::Db;
 use crate::client::{Client, Door, Reply};
 use crate::contract::Contract;
 use crate::database::{Backend, TestDatabase};
+use crate::idp::Idp;
 use crate::mailbox;
 
 /// The server of one test.
@@ -27,6 +29,7 @@ pub struct TestApp {
     /// What its clients speak to.
     pub door: Door,
     settings: toml::Table,
+    outbound: Option<Outbound>,
     // Last, so that the connections are gone before what they connect to.
     database: Arc<TestDatabase>,
 }
@@ -59,11 +62,30 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn start(backend: Backend, settings: &str) -> Self {
+        Self::create(backend, settings, Arc::new(TestClock::at(START)), None).await
+    }
+
+    /// The same with apps at the fake identity provider, which answers all calls of the server and goes by its clock.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(backend: Backend, settings: &str, idp: &Idp) -> Self {
+        let mut all = parse(&Idp::apps(""));
+        merge(&mut all, parse(settings));
+        Self::create(backend, &all.to_string(), idp.clock(), Some(idp.outbound())).await
+    }
+
+    async fn create(
+        backend: Backend,
+        settings: &str,
+        clock: Arc<TestClock>,
+        outbound: Option<Outbound>,
+    ) -> Self {
         let database = Arc::new(TestDatabase::create(backend).await);
         let mut all = parse(SETTINGS);
         merge(&mut all, parse(settings));
         merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
-        Self::on(database, all, Arc::new(TestClock::at(START))).await
+        Self::on(database, all, clock, outbound).await
     }
 
     /// Another server of the same settings on the same database, by the same clock: the next instance of a cluster, or
@@ -82,20 +104,29 @@ impl TestApp {
     pub async fn second_with(&self, settings: &str) -> Self {
         let mut all = self.settings.clone();
         merge(&mut all, parse(settings));
-        Self::on(Arc::clone(&self.database), all, Arc::clone(&self.clock)).await
+        Self::on(Arc::clone(&self.database), all, Arc::clone(&self.clock), self.outbound.clone()).await
     }
 
-    async fn on(database: Arc<TestDatabase>, settings: toml::Table, clock: Arc<TestClock>) -> Self {
+    async fn on(
+        database: Arc<TestDatabase>,
+        settings: toml::Table,
+        clock: Arc<TestClock>,
+        outbound: Option<Outbound>,
+    ) -> Self {
         let config = Config::from_toml(&settings.to_string()).unwrap_or_else(|error| panic!("{error}"));
         let (public_url, prefix) = (config.server.public_url.clone(), config.headless.path_prefix.clone());
-        let vestibule = Vestibule::builder(config).clock(clock.clone()).build().await;
+        let mut builder = Vestibule::builder(config).clock(clock.clone());
+        if let Some(outbound) = &outbound {
+            builder = builder.outbound(outbound.clone());
+        }
+        let vestibule = builder.build().await;
         let vestibule = vestibule.unwrap_or_else(|error| panic!("{error}"));
         let observer = Arc::new({
             let prefix = prefix.clone();
             move |method: &Method, path: &str, reply: &Reply| keeps_the_contract(&prefix, method, path, reply)
         });
         let door = Door { router: vestibule.router(), public_url, prefix, observer: Some(observer) };
-        Self { db: vestibule.db().clone(), vestibule, clock, door, settings, database }
+        Self { db: vestibule.db().clone(), vestibule, clock, door, settings, outbound, database }
     }
 
     /// A new app client.

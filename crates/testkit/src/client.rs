@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
+use url::form_urlencoded;
 
 /// Is shown every answer before the test is.
 pub type Observer = Arc<dyn Fn(&Method, &str, &Reply) + Send + Sync>;
@@ -52,6 +53,9 @@ enum Carrier {
 const TOKEN: HeaderName = HeaderName::from_static("x-session-token");
 const CSRF: HeaderName = HeaderName::from_static("x-csrftoken");
 const CSRF_COOKIE: &str = "csrftoken";
+const CSRF_FIELD: &str = "csrfmiddlewaretoken";
+/// The media type of HTML forms.
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Client {
     /// An app without a session. It takes `meta.session_token` from answers, and drops it at a 410.
@@ -131,6 +135,17 @@ impl Client {
     /// `POST` with a JSON body.
     pub async fn post(&mut self, path: &str, json: Value) -> Reply {
         self.call(Method::POST, path).json(&json).send().await
+    }
+
+    /// `POST` of a form as a page of the front end has it: with the CSRF secret in a field, and in no header.
+    pub async fn post_form(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        if self.cookie(CSRF_COOKIE).is_none() {
+            self.get("config").await;
+        }
+        let secret = self.cookie(CSRF_COOKIE).unwrap_or_default().to_owned();
+        let fields = fields.iter().copied().chain([(CSRF_FIELD, secret.as_str())]);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.call(Method::POST, path).raw(FORM, body).without_csrf().send().await
     }
 
     /// `PUT` with a JSON body.

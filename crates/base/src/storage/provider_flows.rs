@@ -104,6 +104,19 @@ pub async fn take_of_session(conn: &mut Conn, session_id: i64) -> Result<Vec<Pro
     rows.iter().map(read).collect()
 }
 
+/// Forgets the flows of a session that were begun for one purpose.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn forget(conn: &mut Conn, session_id: i64, process: &str) -> Result<(), StorageError> {
+    conn.execute(
+        "DELETE FROM provider_flows WHERE session_id = $1 AND process = $2",
+        vals![session_id, process],
+    )
+    .await
+    .map(drop)
+}
+
 /// Keeps what the provider's page sent by a form until the browser of the flow's session fetches it; `false` if there is
 /// no such flow, or it has an answer.
 ///

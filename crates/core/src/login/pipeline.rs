@@ -17,6 +17,7 @@ use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
 use crate::session;
+use crate::social::flow;
 use crate::token;
 use crate::visit::{Record, Session, Visit};
 
@@ -238,6 +239,7 @@ async fn leave_behind(tx: &mut Conn, visit: &Visit, user_id: i64) -> Outcome<()>
         return Err(Refusal::Conflict);
     }
     logins::delete(tx, id).await?;
+    flow::forget_connections(tx, id).await?;
     let awaited = processes::find(tx, id, Kind::VerifyEmail.name()).await?;
     let own = awaited.is_some_and(|process| process.user_id == Some(user_id));
     let except = if own { Kind::VerifyEmail.name() } else { "" };

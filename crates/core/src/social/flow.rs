@@ -165,6 +165,14 @@ pub async fn keep_answer(
     Ok(None)
 }
 
+/// Forgets what was to be connected by nobody: it must not be connected to whoever logs in next (L2).
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn forget_connections(tx: &mut Conn, session_id: i64) -> Outcome<()> {
+    Ok(rows::forget(tx, session_id, Process::Connect.name()).await?)
+}
+
 /// Takes the flows out of a session that gives way to another of the same user.
 ///
 /// # Errors

@@ -56,7 +56,7 @@ pub(crate) async fn begin(
         params.set("response_mode", mode.clone());
     }
     params.set("state", start.state.to_owned());
-    if flow.reads_id_tokens() {
+    if flow.reads_id_tokens() && provider.nonce() {
         let nonce = Token::generate()?.expose().to_owned();
         params.set("nonce", nonce.clone());
         memory.0.insert(NONCE.to_owned(), nonce);

@@ -9,7 +9,7 @@ use vestibule_base::security::same;
 use crate::catalogue::entry::{Call, Entry, Protocol, Source};
 use crate::error::ProviderError;
 use crate::login::{Callback, Memory};
-use crate::oidc::{Expected, Metadata, Oidc, Proven};
+use crate::oidc::{Expected, Metadata, Oidc, Proven, is_signed_by};
 use crate::provider::Provider;
 use crate::quirks::Progress;
 use crate::request::{Body, Request, add_query, filled, form_body, method};
@@ -58,7 +58,6 @@ impl<'a> Flow<'a> {
             Protocol::Oidc => Some(oidc.discover(world, provider).await?),
             _ => None,
         };
-        let client_ids = quirk.and_then(|quirk| quirk.client_ids(provider));
         Ok(Self {
             world,
             provider,
@@ -68,7 +67,7 @@ impl<'a> Flow<'a> {
             metadata,
             oidc,
             settings,
-            client_ids: client_ids.unwrap_or_else(|| vec![provider.client_id().to_owned()]),
+            client_ids: provider.client_ids(),
         })
     }
 
@@ -157,14 +156,18 @@ impl<'a> Flow<'a> {
             (None, None) => return Err(none()),
         };
         let issuer = self.issuer()?.ok_or_else(none)?;
-        let algorithms = self.metadata.as_ref();
-        let expected = Expected {
-            issuer: &issuer,
-            audiences: &self.client_ids,
-            algorithms: algorithms.and_then(|it| it.list("id_token_signing_alg_values_supported")),
-            nonce,
-            access_token,
+        let known = self.metadata.as_ref();
+        let mut algorithms = known.and_then(|it| it.list("id_token_signing_alg_values_supported"));
+        // A provider that signs by another algorithm than it did may say so by now.
+        let renewed = match &algorithms {
+            Some(all) if !is_signed_by(token, all) => self.oidc.rediscover(self.world, self.provider).await,
+            _ => None,
         };
+        if let Some(renewed) = &renewed {
+            algorithms = renewed.list("id_token_signing_alg_values_supported");
+        }
+        let expected =
+            Expected { issuer: &issuer, audiences: &self.client_ids, algorithms, nonce, access_token };
         self.oidc.verify(self.world, self.provider, &keys, token, &expected).await
     }
 

@@ -49,9 +49,11 @@ pub(crate) async fn complete(
     let id_token = answer.get("id_token").and_then(Value::as_str).filter(|_| flow.reads_id_tokens());
     let proven = match id_token {
         Some(id_token) => {
-            let nonce = memory.0.get(authorize::NONCE);
-            let nonce = nonce.ok_or_else(|| ProviderError::brought("no login was begun with a nonce"))?;
-            Some(flow.verify_id_token(id_token, Some(nonce), Some(access_token)).await?)
+            let nonce = memory.0.get(authorize::NONCE).map(String::as_str);
+            if nonce.is_none() && provider.nonce() {
+                return Err(ProviderError::brought("no login was begun with a nonce"));
+            }
+            Some(flow.verify_id_token(id_token, nonce, Some(access_token)).await?)
         }
         None => None,
     };
@@ -89,7 +91,7 @@ pub(crate) async fn verify_token(
         access_token: access_token.unwrap_or_default(),
     };
     let identity = person::of_claims(&flow, login, claims)?;
-    Ok(Arrival { identity, tokens: None, replay })
+    Ok(Arrival { identity, tokens: None, replay: Some(replay) })
 }
 
 /// Goes on with an access token that the provider has said to be for us.

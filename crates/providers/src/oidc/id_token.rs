@@ -41,8 +41,8 @@ pub(crate) struct Expected<'a> {
 pub(crate) struct Proven {
     /// What it says.
     pub(crate) claims: Map<String, Value>,
-    /// What makes it usable once, where the provider gave it a name.
-    pub(crate) replay: Option<Replay>,
+    /// What makes it usable once.
+    pub(crate) replay: Replay,
 }
 
 /// Checks a token. `keys` are those at hand, `newer` those that the provider has by now: it may have changed them since.
@@ -70,9 +70,9 @@ where
             _ => return Err(refused("no key of the provider has signed it")),
         },
     };
-    check(&claims, header.alg, expected, world.clock.now())
-        .map_err(refused)
-        .map(|replay| Proven { claims, replay })
+    let expires_at = check(&claims, header.alg, expected, world.clock.now()).map_err(refused)?;
+    let replay = Replay { key: replay_key(&claims, expected.issuer, token), expires_at };
+    Ok(Proven { claims, replay })
 }
 
 /// A person's name, there, as text: decimal for the providers that give a number.
@@ -83,6 +83,12 @@ pub(crate) fn subject(value: Option<&Value>) -> Option<String> {
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// Whether a token says that it is signed by one of these algorithms.
+pub(crate) fn is_signed_by(token: &str, algorithms: &[&str]) -> bool {
+    jsonwebtoken::decode_header(token)
+        .is_ok_and(|header| algorithms.contains(&format!("{:?}", header.alg).as_str()))
 }
 
 /// What is wrong with a token, in a word.
@@ -156,7 +162,7 @@ fn check(
     algorithm: Algorithm,
     expected: &Expected<'_>,
     now: Millis,
-) -> Result<Option<Replay>, Flaw> {
+) -> Result<Millis, Flaw> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(expected.issuer) {
         return Err("issuer");
@@ -183,7 +189,18 @@ fn check(
     {
         return Err("it belongs to another access token");
     }
-    Ok(text("jti").map(|jti| Replay { key: format!("{} {jti}", expected.issuer), expires_at }))
+    Ok(expires_at)
+}
+
+/// What tells a token from all others: its name, else what is signed. The signature itself may have several spellings.
+fn replay_key(claims: &Map<String, Value>, issuer: &str, token: &str) -> String {
+    match claims.get("jti").and_then(Value::as_str) {
+        Some(jti) => format!("{issuer} {jti}"),
+        None => {
+            let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+            format!("{issuer} {}", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(signed)))
+        }
+    }
 }
 
 /// It is for us; where it is for others too and says who asked for it, it was us. (For us alone, an app of ours with a

@@ -6,7 +6,7 @@ mod keys;
 mod shelf;
 
 pub(crate) use discovery::Metadata;
-pub(crate) use id_token::{Expected, Proven, subject};
+pub(crate) use id_token::{Expected, Proven, is_signed_by, subject};
 
 use std::sync::Arc;
 
@@ -43,6 +43,15 @@ impl Oidc {
         let overridden = overrides.and_then(|overrides| overrides.get("issuer")?.as_str());
         metadata.check_issuer(&url, provider.setting_text("issuer").or(overridden))?;
         Ok(metadata)
+    }
+
+    /// The same, newer than what is known; `None` where there is none to be had, or it was asked for a moment ago.
+    pub(crate) async fn rediscover(&self, world: &World, provider: &Provider) -> Option<Metadata> {
+        let url = provider.openid_configuration_url()?;
+        let endpoint = provider.endpoint(world, &url).ok()?;
+        let known = self.documents.get(world, &url, &endpoint, Metadata::read).await.ok()?;
+        self.documents.renew(world, &url, &endpoint, Metadata::read, known).await?;
+        self.discover(world, provider).await.ok()
     }
 
     /// Whether an ID token is what `expected` says: signed by one of the keys at `keys_url`, and meant for us, now.

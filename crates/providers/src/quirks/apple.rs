@@ -23,10 +23,6 @@ const LONGEST_NAME: usize = 150;
 pub(super) struct Apple;
 
 impl Quirk for Apple {
-    fn client_ids(&self, provider: &Provider) -> Option<Vec<String>> {
-        Some(split(provider.client_id()).map(str::to_owned).collect())
-    }
-
     fn token_request(
         &self,
         world: &World,
@@ -34,9 +30,10 @@ impl Quirk for Apple {
         _callback: &Callback,
         request: &mut Request,
     ) -> Result<(), ProviderError> {
+        let client_ids = provider.client_ids();
         let registration = Registration {
             team: provider.app().key.as_ref().map_or("", |key| key.expose_secret()),
-            client_id: split(provider.client_id()).next().unwrap_or_default(),
+            client_id: client_ids.first().map_or("", String::as_str),
             key_id: provider.secret(),
             private_key: provider.setting_text("certificate_key").unwrap_or_default(),
         };
@@ -81,10 +78,6 @@ impl Registration<'_> {
         });
         jsonwebtoken::encode(&header, &claims, &key).map_err(refused)
     }
-}
-
-fn split(client_id: &str) -> impl Iterator<Item = &str> {
-    client_id.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 /// The name in the form field `user`. Nobody has signed it: nothing else of it is taken.
@@ -147,10 +140,5 @@ tKXKTgYeVN+bKZZc5cMByqO+lHxOkJxap74g9deA+kfp2r1xsCKl2bdV
         for nothing in ["", "[]", "{", r#"{"name": "A"}"#, r#"{"name": {"firstName": 1, "lastName": ""}}"#] {
             assert_eq!(name(nothing), None, "{nothing}");
         }
-    }
-
-    #[test]
-    fn client_ids_are_separated_by_commas() {
-        assert_eq!(split("app123id, app123id.alt,").collect::<Vec<_>>(), ["app123id", "app123id.alt"]);
     }
 }

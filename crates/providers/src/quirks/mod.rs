@@ -46,11 +46,6 @@ pub(crate) struct Progress<'a> {
 
 /// The points of a login by OAuth 2.0 where a provider may differ. Every method does nothing unless a quirk says otherwise.
 pub(crate) trait Quirk: Sync {
-    /// Our names there, where there are several: the first is told to the provider, ID tokens may be for any.
-    fn client_ids(&self, _provider: &Provider) -> Option<Vec<String>> {
-        None
-    }
-
     /// The scopes to ask for, where they depend on settings; the app's own come first.
     fn scopes(&self, _provider: &Provider) -> Option<Vec<String>> {
         None

@@ -207,6 +207,8 @@ impl Door {
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let held = match door.client {
             ClientKind::App => None,
+            // A page elsewhere makes browsers leave their cookies at home; new ones would take the place of these.
+            ClientKind::Browser if manner.proof == Proof::None && !safe => None,
             ClientKind::Browser => Some(door.csrf.held(&parts.headers)),
         };
         let limit = door.ctx.config.server.body_limit as usize;

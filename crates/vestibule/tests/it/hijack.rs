@@ -39,7 +39,7 @@ async fn is_out(client: &mut Client) -> bool {
 
 /// How the owner of an address proves it.
 #[derive(Debug, Clone, Copy)]
-enum Proof {
+pub(super) enum Proof {
     LoginCode,
     ResetLink,
     ResetCode,
@@ -48,7 +48,7 @@ enum Proof {
 impl Proof {
     const ALL: [Self; 3] = [Self::LoginCode, Self::ResetLink, Self::ResetCode];
 
-    fn settings(self, by_code: bool) -> String {
+    pub(super) fn settings(self, by_code: bool) -> String {
         let reset = matches!(self, Self::ResetCode);
         format!(
             "[account]
@@ -60,7 +60,7 @@ impl Proof {
         )
     }
 
-    async fn give(self, app: &TestApp, email: &str) {
+    pub(super) async fn give(self, app: &TestApp, email: &str) {
         let mut owner = app.app();
         match self {
             Self::LoginCode => {

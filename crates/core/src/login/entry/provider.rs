@@ -265,6 +265,10 @@ async fn sign_up(
         true => provider_signup::judge(ctx, tx, identity).await?,
         false => Verdict::Ask,
     };
+    // What is taken may be taken by the same person, who has come twice at once.
+    if rows::find(tx, provider.id(), &identity.uid).await?.is_some() {
+        return Ok(false);
+    }
     match verdict {
         Verdict::Ask => {
             step_out(tx, visit).await?;

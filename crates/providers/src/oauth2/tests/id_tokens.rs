@@ -12,7 +12,7 @@ async fn o3_claims_must_be_true_for_us_and_now() {
     let scene = Scene::new("");
     let signer = Signer::rsa("rsa-1");
     let now = scene.idp.now();
-    let lies: [(&str, Value, &str); 24] = [
+    let lies: [(&str, Value, &str); 23] = [
         ("iss", "https://idp.example/".into(), "issuer"),
         ("iss", "https://evil.example".into(), "issuer"),
         ("iss", Value::Null, "issuer"),
@@ -20,7 +20,6 @@ async fn o3_claims_must_be_true_for_us_and_now() {
         ("aud", json!([]), "audience"),
         ("aud", json!(["client-2", "client-3"]), "audience"),
         ("aud", Value::Null, "audience"),
-        ("aud", json!(["client-1", "client-2"]), "authorized party"),
         ("exp", (now - 60).into(), "expired"),
         ("exp", (now - 86400).into(), "expired"),
         ("exp", Value::Null, "a time that is none"),
@@ -46,8 +45,9 @@ async fn o3_claims_must_be_true_for_us_and_now() {
         let without = |claims: &mut Value| drop(claims.as_object_mut().unwrap().remove(name));
         why(scene.login(&signer, without).await);
     }
-    let truths: [(&str, Value); 8] = [
+    let truths: [(&str, Value); 9] = [
         ("aud", json!(["client-1"])),
+        ("aud", json!(["client-2", "client-1"])),
         ("exp", (now - 59).into()),
         ("exp", json!(now as f64 + 0.5)),
         ("iat", (now + 60).into()),
@@ -260,4 +260,43 @@ async fn o3_a_named_token_can_be_used_once() {
     let replay = scene.bring(&Signer::rsa("rsa-1").sign(&claims)).await.unwrap().replay.unwrap();
     assert_eq!(replay.key, format!("{ISSUER} j1"));
     assert_eq!(replay.expires_at, (scene.idp.now() + 360) * 1000);
+}
+
+#[tokio::test]
+async fn o3_a_provider_may_change_the_algorithm_that_it_signs_by() {
+    let scene = Scene::new("");
+    scene.login(&Signer::rsa("rsa-1"), |_| {}).await.unwrap();
+    let signer = Signer::ec("ec-1");
+    scene.idp.publish(&[&signer]);
+    let algorithms = |names: &[&str]| {
+        let mut document = document();
+        document["id_token_signing_alg_values_supported"] = json!(names);
+        Says::Json(document)
+    };
+    // What it does not say it signs by is no good, whoever has signed it.
+    scene.idp.at("/.well-known/openid-configuration", algorithms(&["RS256"]));
+    scene.clock.advance(11 * 60_000);
+    why(scene.login(&signer, |_| {}).await);
+    scene.idp.at("/.well-known/openid-configuration", algorithms(&["ES256"]));
+    scene.clock.advance(61_000);
+    scene.login(&signer, |_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_app_may_have_several_clients_and_do_without_the_nonce() {
+    let app = super::APP.replace("client-1", "client-1, client-ios");
+    let scene = Scene::of(&app, None);
+    let mut claims = scene.idp.claims();
+    claims["aud"] = "client-ios".into();
+    scene.bring(&Signer::rsa("rsa-1").sign(&claims)).await.unwrap();
+    claims["aud"] = "client-1, client-ios".into();
+    why(scene.bring(&Signer::rsa("rsa-1").sign(&claims)).await);
+    let departure = scene.begin().await.unwrap();
+    assert_eq!(super::param(&departure.url, "client_id").as_deref(), Some("client-1"));
+
+    let scene = Scene::new("settings.oauth_nonce_enabled = false");
+    let departure = scene.begin().await.unwrap();
+    assert_eq!(super::param(&departure.url, "nonce"), None);
+    scene.idp.at("/token", Says::Json(super::token_answer(&Signer::rsa("rsa-1").sign(&scene.idp.claims()))));
+    scene.complete(&departure.memory, &[("code", "c1"), ("state", "state-1")]).await.unwrap();
 }
