@@ -1,8 +1,8 @@
 //! The tables of translations against the sources: every English text in use is in every table, and nothing else is.
 
-use std::collections::{BTreeMap, BTreeSet};
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
