@@ -21,7 +21,7 @@ settings! {
         pub public_url: String = "http://localhost:8000".to_owned(),
 
         /// The language of messages and mails for clients that do not say which one they like, or that like none of
-        /// `languages`: `"en"`, `"de"`, `"es"`, `"fr"` or `"nl"`. Django: `LANGUAGE_CODE`.
+        /// `languages`: its tag, such as `"de"`. Django: `LANGUAGE_CODE`.
         pub language: Language = Language::En,
 
         /// The languages to choose from by what a client likes (`Accept-Language`); `language` is always among them.

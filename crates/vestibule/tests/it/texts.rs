@@ -120,7 +120,7 @@ fn tables() -> BTreeMap<&'static str, BTreeMap<String, String>> {
 
 fn table(code: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(crates().join(format!("base/locales/{code}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{code}.json: {error}"))
+    serde_json::from_str(&text).unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
