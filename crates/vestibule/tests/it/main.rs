@@ -10,6 +10,7 @@ mod failure;
 mod gate;
 mod hijack;
 mod links;
+mod log;
 mod login;
 mod mfa;
 mod mfa_login;

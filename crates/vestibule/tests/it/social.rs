@@ -1,13 +1,14 @@
 //! Third parties: coming in by them, what is connected to an account, and what is kept of it.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
 use axum::http::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use vestibule_testkit::app::TestApp;
 use vestibule_testkit::client::{Client, Reply};
 use vestibule_testkit::database::on_both;
-use vestibule_testkit::idp::{CLIENT, ISSUER, Idp, Person, Return};
+use vestibule_testkit::idp::{CLIENT, ISSUER, Idp, Instead, Person, Return, Script};
 use vestibule_testkit::totp::{AuthenticatorApp, PERIOD};
 
 use super::codes::{OTHER, PASSWORD, account, entered, login};
@@ -364,5 +365,53 @@ fn who_was_shut_out_stays_out() {
         assert!(is_nobody(&mut app).await);
         server.vestibule.users().activate(id).await.expect("a user");
         assert_eq!(user(&mut by(&server, &idp, &ada()).await).await, id);
+    });
+}
+
+#[test]
+fn tokens_are_kept_renewed_and_sealed_anew_where_so_configured() {
+    on_both(async |backend| {
+        let idp = Idp::default();
+        let settings = format!("{FREE}socialaccount.store_tokens = true");
+        let server = TestApp::start_with(backend, &settings, &idp).await;
+        let mut own = by(&server, &idp, &ada()).await;
+        let id = user(&mut own).await;
+        let stranger = user(&mut by(&server, &idp, &bob()).await).await;
+        let token = async |server: &TestApp| {
+            let found = server.vestibule.users().provider_token(id, "idp", None).await;
+            found.map(|token| token.map(|token| token.expose_secret().to_owned()))
+        };
+        let first = token(&server).await.expect("a token").expect("a token");
+        assert!(first.starts_with("access-"), "{first}");
+        let others = server.vestibule.users().provider_token(stranger, "idp", Some("ada-4711")).await;
+        assert!(others.expect("an answer").is_none());
+        let calls = idp.called("/token");
+        assert_eq!(token(&server).await.expect("a token"), Some(first.clone()));
+        assert_eq!(idp.called("/token"), calls, "a token that is good is not renewed");
+        let mut last = first;
+        for _ in 0..2 {
+            server.pass(3601);
+            let next = token(&server).await.expect("a token").expect("a token");
+            assert_ne!(next, last, "it is renewed, with the newest refresh token each time");
+            last = next;
+        }
+
+        let keys = "server.secret_key = 'another secret key of tests, also known to all the world'\n";
+        let former = "server.secret_key_fallbacks = ['the secret key of tests, known to all the world']";
+        let changing = server.second_with(&format!("{keys}{former}")).await;
+        assert_eq!(token(&changing).await.expect("a token"), Some(last.clone()));
+        assert_eq!(changing.vestibule.reseal().await.expect("an answer"), 2);
+        let changed = server.second_with(keys).await;
+        assert_eq!(token(&changed).await.expect("a token"), Some(last.clone()));
+
+        changed.pass(3601);
+        idp.play(Script { instead: Some(("/token", Instead::Unreachable)), ..Script::default() });
+        assert!(token(&changed).await.is_err(), "a token that has expired is not handed out");
+        idp.play(Script::default());
+        assert_ne!(token(&changed).await.expect("a token"), Some(last));
+        own.post("account/password/change", json!({ "new_password": OTHER })).await.expect(200);
+        let gone = json!({ "provider": "idp", "account": "ada-4711" });
+        own.delete("account/providers", gone).await.expect(200);
+        assert_eq!(token(&changed).await.expect("an answer"), None);
     });
 }

@@ -1,6 +1,6 @@
 //! Attacks on what passes between a browser, a third party and us (O1, O2, O7, C3): answers that belong to another flow.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! Accounts that third parties make or enter, and addresses that are somebody's already (H1, H3, H5, L2).
 
-#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
-
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
