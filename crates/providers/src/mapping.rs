@@ -58,6 +58,9 @@ fn uid(value: Option<Value>) -> Result<String, ProviderError> {
         Some(_) => return Err(ProviderError::answer("the uid is neither a text nor a whole number")),
         None => return Err(ProviderError::answer("it holds no uid")),
     };
+    if uid.chars().any(char::is_control) {
+        return Err(ProviderError::answer("the uid has control characters"));
+    }
     match uid.chars().count() {
         0 => Err(ProviderError::answer("the uid is empty")),
         1..=LONGEST_UID => Ok(uid),
@@ -209,6 +212,8 @@ mod tests {
             json!([]),
             json!({}),
             json!(""),
+            json!("a\0b"),
+            json!("a\nb"),
             json!(long),
         ] {
             assert!(matches!(map(json!({ "id": bad })), Err(ProviderError::Answer(_))));

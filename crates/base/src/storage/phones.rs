@@ -42,6 +42,14 @@ pub async fn holder(conn: &mut Conn, phone: &str) -> Result<Option<Phone>, Stora
     row.as_ref().map(read).transpose()
 }
 
+/// Takes the number of a user away.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn delete(conn: &mut Conn, user_id: i64) -> Result<(), StorageError> {
+    conn.execute("DELETE FROM phones WHERE user_id = $1", vals![user_id]).await.map(drop)
+}
+
 /// Gives a user this number in place of any other. With `claim` they hold it to the exclusion of all others; a claim
 /// by somebody who never proved it gives way to a verified one.
 ///

@@ -176,7 +176,7 @@ pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> O
             verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &spent, true).await?;
         }
         // As in the reference, a link proves nothing beyond itself; but whoever followed it owns this address alone.
-        By::Link(_) => verify_email::drop_unproved_beside(&mut tx, user.id, &spent).await?,
+        By::Link(_) => verify_email::drop_unproved_beside(ctx, &mut tx, user.id, &spent).await?,
     }
     user.password = Some(fresh);
     users::set_password(&mut tx, user.id, user.password.as_ref()).await?;

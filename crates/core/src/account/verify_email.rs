@@ -1,6 +1,6 @@
 //! Proving an email address, by a link or by a code.
 
-use vestibule_base::config::{Action, EmailVerification};
+use vestibule_base::config::{Action, EmailVerification, Presence, SignupField};
 use vestibule_base::delivery::MailKind;
 use vestibule_base::ratelimit::{self, Subject};
 use vestibule_base::security::clock::SECOND;
@@ -9,7 +9,7 @@ use vestibule_base::storage::emails::{self, Email};
 use vestibule_base::storage::processes::Process;
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{
-    Conn, StorageError, authenticators, links, logins, processes, sessions, social,
+    Conn, StorageError, authenticators, links, logins, phones, processes, sessions, social,
 };
 
 use super::address::EmailAddress;
@@ -308,6 +308,16 @@ pub async fn mark_verified_in_passing(
     mark_verified(ctx, tx, visit, user, email).await?;
     if alone && rows.iter().all(|row| !row.verified) {
         discard_unproved(tx, visit, user).await?;
+        drop_number(ctx, tx, user.id).await?;
+    }
+    Ok(())
+}
+
+/// Removes the number of an account whose address was proved first by somebody who need not be the number's owner: codes
+/// sent to it would let that one in (H1). Where everybody must have a number, nobody could enter without.
+async fn drop_number(ctx: &Ctx, tx: &mut Conn, user_id: i64) -> Outcome<()> {
+    if ctx.config.account.signup_fields.get(SignupField::Phone) != Some(Presence::Required) {
+        phones::delete(tx, user_id).await?;
     }
     Ok(())
 }
@@ -335,15 +345,17 @@ async fn end_unproved(tx: &mut Conn, user_id: i64) -> Outcome<()> {
     Ok(links::delete_of_user(tx, user_id).await?)
 }
 
-/// Removes what an account that has proved no address got beside one: other addresses, and connections to third parties.
+/// Removes what an account that has proved no address got beside one: other addresses, the number, and connections to third
+/// parties.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub(crate) async fn drop_unproved_beside(tx: &mut Conn, user_id: i64, email: &str) -> Outcome<()> {
+pub(crate) async fn drop_unproved_beside(ctx: &Ctx, tx: &mut Conn, user_id: i64, email: &str) -> Outcome<()> {
     let unproved = emails::of_user(tx, user_id).await?.iter().all(|row| !row.verified);
     if unproved {
         emails::delete_unverified(tx, user_id, email).await?;
         social::delete_of_user(tx, user_id).await?;
+        drop_number(ctx, tx, user_id).await?;
     }
     Ok(())
 }

@@ -134,6 +134,9 @@ fn open<'a>(
     })
 }
 
+/// No form of a provider is longer: codes and tokens have some thousand characters.
+const LONGEST_ANSWER: usize = 32 * 1024;
+
 /// What came by a form.
 #[derive(Serialize, Deserialize)]
 struct Posted {
@@ -141,7 +144,8 @@ struct Posted {
 }
 
 /// Keeps what a page of the provider posted: browsers send no session cookie along with that. The browser is then sent to
-/// fetch it, and does carry its session. Gives the name of the flow; `None` if there is no such flow.
+/// fetch it, and does carry its session. Gives the name of the flow; `None` if there is no such flow, or
+/// if this is no provider's form by its length.
 ///
 /// # Errors
 /// [`Refusal::Fault`].
@@ -152,6 +156,9 @@ pub async fn keep_answer(
     callback: &Callback,
 ) -> Outcome<Option<String>> {
     let posted = serde_json::to_vec(&Posted { params: callback.params.clone() })?;
+    if posted.len() > LONGEST_ANSWER {
+        return Ok(None);
+    }
     let mut tx = ctx.db.write().await?;
     for provider in providers {
         let Some(name) = provider.flow_name(callback) else { continue };

@@ -77,7 +77,7 @@ pub(super) struct Call {
     /// The answer to `config`, which never changes.
     pub(super) config: Bytes,
     pub(super) path: String,
-    pub(super) is_post: bool,
+    pub(super) method: Method,
     headers: HeaderMap,
     query: Option<String>,
     body: Bytes,
@@ -235,7 +235,7 @@ impl Door {
             visit,
             config: door.config.clone(),
             path: parts.uri.path().to_owned(),
-            is_post: parts.method == Method::POST,
+            method: parts.method,
             headers: parts.headers,
             query: parts.uri.query().map(str::to_owned),
             body,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use vestibule_base::config::{Action, Config, Presence, SignupField};
@@ -39,7 +40,11 @@ pub(super) fn callback(call: &mut Call) -> Reply<'_> {
         let ours = |provider: &&Provider| ctx.providers.callback_path(provider) == call.path;
         let providers: Vec<&Provider> = ctx.providers.all().iter().filter(ours).collect();
         let callback = Callback { params: call.query().into_iter().chain(call.fields()).collect() };
-        if call.is_post {
+        // Whoever only looks where this leads must not be the one who gets there.
+        if call.method == Method::HEAD {
+            return Ok(Answer::status(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        if call.method == Method::POST {
             let location = provider::fetch_answer(&ctx, &call.visit, &providers, &call.path, &callback).await;
             return Ok(Answer::Redirect(location));
         }

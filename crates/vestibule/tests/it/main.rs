@@ -28,6 +28,7 @@ mod sessions;
 mod social;
 mod social_attacks;
 mod social_faults;
+mod social_review;
 mod social_signup;
 mod stages;
 mod texts;

@@ -22,6 +22,12 @@ fn login(config: &Config, report: &mut Report) {
                 "with socialaccount.only nobody logs in here; turn one off",
             );
         }
+        if config.mfa.passkey_login_enabled {
+            report.error(
+                "mfa.passkey_login_enabled",
+                "with socialaccount.only nobody logs in here; turn one off",
+            );
+        }
         if account.email_verification != EmailVerification::None {
             report.error("account.email_verification", "with socialaccount.only, set it to \"none\"");
         }
@@ -235,6 +241,8 @@ mod tests {
             "account.signup_fields = [\"email\", \"password1*\"]\naccount.email_verification = \"none\"";
         expect(optional, "account.signup_fields");
         expect("socialaccount.only = true", "account.email_verification!");
+        let passkeys = "socialaccount.only = true\nmfa.supported_types = [\"webauthn\"]\nmfa.passkey_login_enabled = true";
+        expect(passkeys, "mfa.passkey_login_enabled!");
     }
 
     #[test]

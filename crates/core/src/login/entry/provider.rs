@@ -2,7 +2,7 @@
 
 use vestibule_base::config::{Action, ClientKind, Presence, SignupField};
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, emails, social as rows};
+use vestibule_base::storage::{Conn, emails, phones, social as rows};
 use vestibule_providers::{Arrival, Callback, Identity, POSTED, Presented, Provider, ProviderError};
 
 use super::provider_signup::{self, Verdict};
@@ -205,7 +205,7 @@ async fn log_in(ctx: &Ctx, visit: &mut Visit, provider: &Provider, arrival: &Arr
 }
 
 /// The account that a verified address of the provider stands for, where such addresses log in (H3): one that has proved it
-/// too, or one that has proved nothing and will be cleaned of whatever was set up there before (H1).
+/// too, or one that has proved nothing, no number either, and will be cleaned of whatever was set up there before (H1).
 async fn by_address(
     ctx: &Ctx,
     conn: &mut Conn,
@@ -224,7 +224,8 @@ async fn by_address(
         let [user] = found.as_slice() else { continue };
         let own = emails::of_user(conn, user.id).await?;
         let proved = own.iter().any(|row| row.verified && row.email == email.as_str());
-        if proved || own.iter().all(|row| !row.verified) {
+        let number = phones::of_user(conn, user.id).await?.is_some_and(|row| row.verified);
+        if proved || (!number && own.iter().all(|row| !row.verified)) {
             return Ok(Some((user.clone(), email.as_str().to_owned())));
         }
     }
