@@ -24,7 +24,7 @@ settings! {
 
         /// Pages of your front end that mails link to and providers return to: `account_confirm_email` and
         /// `account_reset_password_from_key` (both with `{key}` where the key goes), `account_reset_password`,
-        /// `account_signup`, `socialaccount_login_error`.
+        /// `account_signup`, `socialaccount_login_error`. Left out: those of the portal, if it is served.
         ///
         /// allauth: `HEADLESS_FRONTEND_URLS`.
         pub frontend_urls: FrontendUrls = FrontendUrls::default(),

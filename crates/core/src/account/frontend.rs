@@ -24,12 +24,18 @@ pub(super) fn reset_password(config: &Config, key: &str) -> String {
 
 /// The page that asks for a reset.
 pub(super) fn request_reset(config: &Config) -> Option<String> {
-    config.headless.frontend_urls.account_reset_password.clone().map(|url| absolute(config, url))
+    page(config, config.headless.frontend_urls.account_reset_password.as_deref(), "/account/password/reset")
 }
 
 /// The page that signs people up.
 pub(super) fn signup(config: &Config) -> Option<String> {
-    config.headless.frontend_urls.account_signup.clone().map(|url| absolute(config, url))
+    page(config, config.headless.frontend_urls.account_signup.as_deref(), "/account/signup")
+}
+
+/// A page that there need not be: the front end's, or else the portal's.
+fn page(config: &Config, named: Option<&str>, own: &str) -> Option<String> {
+    let url = named.or_else(|| config.has_portal().then_some(own))?;
+    Some(absolute(config, url.to_owned()))
 }
 
 /// Keys are base64url: they need no escaping in a path, a query or a fragment.

@@ -37,12 +37,12 @@ impl ReturnUrl {
         Self(text.to_owned())
     }
 
-    /// Where people go whose front end is not known any more: the page for that, else the site itself.
+    /// Where people go whose front end is not known any more: the page for that, else the portal's, else the site itself.
     #[must_use]
     pub fn fallback(config: &Config) -> Self {
-        Self(
-            config.headless.frontend_urls.socialaccount_login_error.clone().unwrap_or_else(|| "/".to_owned()),
-        )
+        let own = if config.has_portal() { "/account/provider/callback" } else { "/" };
+        let named = config.headless.frontend_urls.socialaccount_login_error.as_deref();
+        Self(named.unwrap_or(own).to_owned())
     }
 
     /// The URL.

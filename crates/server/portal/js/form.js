@@ -14,9 +14,9 @@ export function field({ name, label, hint, type = "text", required = true, value
 }
 
 /** A field for a password, which can be shown. `autocomplete`: "current-password" or "new-password". */
-export function passwordField({ name = "password", label = t("field.password"), autocomplete, hint, ...properties }) {
+export function passwordField({ name = "password", label = t("field.password"), hint, required = true, ...properties }) {
     const id = unique(name);
-    const input = h("input", { id, name, type: "password", required: true, autocomplete, ...properties });
+    const input = h("input", { id, name, type: "password", required, ...properties });
     const toggle = h("button", { type: "button", class: "quiet", "aria-pressed": "false", "aria-controls": id }, t("action.show"));
     toggle.setAttribute("aria-label", t("field.show_password"));
     toggle.addEventListener("click", () => {
@@ -26,7 +26,7 @@ export function passwordField({ name = "password", label = t("field.password"), 
         toggle.textContent = t(hidden ? "action.hide" : "action.show");
         toggle.setAttribute("aria-label", t(hidden ? "field.hide_password" : "field.show_password"));
     });
-    const made = labelled(input, { name, label, hint, required: true }, h("div", { class: "joined" }, input, toggle));
+    const made = labelled(input, { name, label, hint, required }, h("div", { class: "joined" }, input, toggle));
     made.hide = () => {
         if (input.type === "text") toggle.click();
     };

@@ -19,7 +19,7 @@ export function hasPasskeys() {
 
 /** A button that asks for a passkey. */
 export function passkeyButton() {
-    const said = h("div", { "aria-live": "polite" });
+    const said = h("div", { class: "said", "aria-live": "polite" });
     const enter = async () => {
         replace(said);
         // A browser does one thing with passkeys at a time.
@@ -30,7 +30,7 @@ export function passkeyButton() {
         const answer = options.ok ? await call("POST", "auth/webauthn/login", { credential }) : options;
         return proceed(answer) || replace(said, message(answer.errors[0]?.message ?? describe(answer), "bad"));
     };
-    return h("div", { class: "stack" }, button(t("login.by_passkey"), enter), said);
+    return h("div", { class: "stack tight" }, button(t("login.by_passkey"), enter), said);
 }
 
 /** Lets the browser offer passkeys among the user names that it fills in. */

@@ -7,24 +7,35 @@ import { t } from "./i18n.js";
 import { asked } from "./next.js";
 import { state } from "./state.js";
 
+/** More of them than this are shown by their names alone, side by side. */
+const FEW = 3;
+
 /** Providers that can be gone to, each with a button that goes there. */
 export function providerButtons(process, { next = asked(), label = "provider.continue" } = {}) {
     const providers = (state.config.socialaccount?.providers ?? []).filter((provider) => provider.flows.includes("provider_redirect"));
     if (providers.length === 0) return null;
     const callback = new URL("/account/provider/callback", location.origin);
     if (next) callback.searchParams.set("next", next);
+    const few = providers.length <= FEW;
     const hidden = (name, value) => h("input", { type: "hidden", name, value });
-    const form = (provider) =>
-        h(
+    const form = (provider) => {
+        const text = t(label, { provider: provider.name });
+        return h(
             "form",
             { method: "post", action: url("auth/provider/redirect") },
             hidden("provider", provider.id),
             hidden("process", process),
             hidden("callback_url", callback.pathname + callback.search),
             hidden("csrfmiddlewaretoken", csrfToken()),
-            h("button", { type: "submit" }, h("span", { class: "initial", "aria-hidden": "true" }, initial(provider)), t(label, { provider: provider.name })),
+            h(
+                "button",
+                { type: "submit", "aria-label": few ? null : text },
+                h("span", { class: "initial", "aria-hidden": "true" }, initial(provider)),
+                few ? text : provider.name,
+            ),
         );
-    return h("div", { class: "providers" }, providers.map(form));
+    };
+    return h("div", { class: few ? "stack" : "providers" }, providers.map(form));
 }
 
 function initial(provider) {

@@ -50,7 +50,7 @@ function byCode(types) {
 }
 
 function byKey(close) {
-    const said = h("div", { "aria-live": "polite" });
+    const said = h("div", { class: "said", "aria-live": "polite" });
     const prove = async () => {
         said.replaceChildren();
         const options = await call("GET", "auth/webauthn/reauthenticate", undefined, { quiet: true });
@@ -60,7 +60,7 @@ function byKey(close) {
         if (answer.ok) close(true);
         else said.append(message(answer.errors[0]?.message ?? t("failure.unknown"), "bad"));
     };
-    return h("div", { class: "stack" }, button(t("passkey.use"), prove), said);
+    return h("div", { class: "stack tight" }, button(t("passkey.use"), prove), said);
 }
 
 async function tell(close, asked) {

@@ -38,8 +38,8 @@ export function leave() {
 }
 
 /** Goes on to where an answer leads: 200 to where people wanted to, 401 to the step that is pending, or to the login. Gives
- * whether it led anywhere; if not, the caller shows what went wrong. */
-export function proceed(answer) {
+ * whether it led anywhere; if not, the caller shows what went wrong. The step's page is handed `carry`. */
+export function proceed(answer, carry = null) {
     if (answer.cancelled) return true;
     if (answer.status === 200 && answer.meta.is_authenticated) {
         leave();
@@ -47,7 +47,7 @@ export function proceed(answer) {
     }
     if (answer.status !== 401 && answer.status !== 410) return false;
     const pending = pendingFlow(answer.flows);
-    navigate(pending ? pageOf(pending) : "/account/login");
+    navigate(pending ? pageOf(pending) : "/account/login", { carry });
     return true;
 }
 

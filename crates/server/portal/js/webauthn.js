@@ -1,5 +1,5 @@
-// Keys and passkeys. Seam: create(options) and get(options, { conditional, signal }) take what the API gave and give what
-// it wants back; null if people have cancelled. isSupported() and isConditional() tell what the browser can.
+// Keys and passkeys. Seam: create(data) and get(data, { conditional, signal }) take the `data` that the API gave and give
+// the credential that it wants back; null if people have cancelled. isSupported(), isConditional(): what the browser can.
 
 /** Whether this browser knows keys. */
 export function isSupported() {
@@ -12,13 +12,13 @@ export async function isConditional() {
 }
 
 /** Has a key made. */
-export async function create({ publicKey }) {
+export async function create({ creation_options: { publicKey } }) {
     const parse = PublicKeyCredential.parseCreationOptionsFromJSON?.bind(PublicKeyCredential) ?? parseCreation;
     return settle(navigator.credentials.create({ publicKey: parse(publicKey) }));
 }
 
 /** Has a key sign. `conditional` waits until one is picked from what the browser fills in. */
-export async function get({ publicKey }, { conditional = false, signal } = {}) {
+export async function get({ request_options: { publicKey } }, { conditional = false, signal } = {}) {
     const parse = PublicKeyCredential.parseRequestOptionsFromJSON?.bind(PublicKeyCredential) ?? parseRequest;
     const mediation = conditional ? "conditional" : undefined;
     return settle(navigator.credentials.get({ publicKey: parse(publicKey), mediation, signal }));

@@ -22,6 +22,7 @@ pub(super) fn json(config: &Config) -> Value {
         "csrf": { "cookie": config.csrf.cookie_name, "header": config.csrf.header_name },
         "return_origins": config.return_origins(),
         "signup_fields": account.signup_fields.iter().map(|(field, presence)| field_json(field, presence == Presence::Required)).collect::<Vec<_>>(),
+        "honeypot": account.signup_form_honeypot_field,
         "provider_email_required": config.providers_email_required(),
         "passkey_signup": config.mfa.passkey_signup_enabled,
         "trusted_days": trusted_days(config),

@@ -30,11 +30,21 @@ fn shades(accent: Colour, ground: Colour, towards: Colour) -> String {
     )
 }
 
-/// `colour`, mixed with as much of `towards` as it takes to have that contrast to the ground.
+/// `colour`, mixed with as much of black or white as it takes to have that contrast to the ground. On the way to white it
+/// is made to glow first, or it would go pale.
 fn readable(colour: Colour, ground: Colour, towards: Colour, wanted: f64) -> Colour {
-    let steps = (0..=50).map(|step| mix(colour, towards, f64::from(step) / 50.0));
-    let mut steps = steps.skip_while(|shade| contrast(*shade, ground) < wanted);
-    steps.next().unwrap_or(towards)
+    let between = if towards == WHITE { mix(glowing(colour), WHITE, 0.5) } else { mix(colour, towards, 0.5) };
+    let steps = |from, to| (0..=40).map(move |step| mix(from, to, f64::from(step) / 40.0));
+    let mut shades = steps(colour, between).chain(steps(between, towards));
+    shades.find(|shade| contrast(*shade, ground) >= wanted).unwrap_or(towards)
+}
+
+/// A colour as bright as its hue can be.
+fn glowing(colour: Colour) -> Colour {
+    match colour.0.iter().max() {
+        None | Some(0) => WHITE,
+        Some(&most) => Colour(colour.0.map(|part| byte(f64::from(part) * 255.0 / f64::from(most)))),
+    }
 }
 
 fn mix(from: Colour, to: Colour, share: f64) -> Colour {

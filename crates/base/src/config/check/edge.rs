@@ -176,6 +176,10 @@ fn frontend_urls(config: &Config, report: &mut Report) {
             ),
         }
     }
+    // The portal has all of them.
+    if config.has_portal() {
+        return;
+    }
     let (mut needed, mut useful) = (Vec::new(), Vec::new());
     if urls.account_confirm_email.is_none() && !account.email_verification_by_code_enabled {
         let always = account.email_verification != EmailVerification::None;
@@ -318,7 +322,10 @@ mod tests {
     #[test]
     fn mails_need_somewhere_to_lead() {
         let real = "email.host = \"mail.example.org\"\n";
-        expect("", "headless.frontend_urls");
+        assert!(!found(real).iter().any(|setting| setting.starts_with("headless.frontend_urls")));
+        let without = "portal.enabled = false\n";
+        let real = &format!("{real}{without}");
+        expect(without, "headless.frontend_urls");
         expect(real, "headless.frontend_urls!");
         expect("headless.frontend_urls.account_signup = \"/join\"", "headless.frontend_urls!");
         let codes = "account.email_verification_by_code_enabled = true\naccount.password_reset_by_code_enabled = true";

@@ -36,7 +36,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             "providers send people back to paths below /accounts/, where this cookie is not sent; write \"/\"",
         );
     }
-    if config.headless.frontend_urls.socialaccount_login_error.is_none() {
+    if config.headless.frontend_urls.socialaccount_login_error.is_none() && !config.has_portal() {
         report.warn(
             "headless.frontend_urls",
             "without socialaccount_login_error, a login at a provider that cannot be matched ends at \"/\"",
@@ -58,7 +58,7 @@ mod tests {
             ("socialaccount.requests_timeout = 0", "socialaccount.requests_timeout!"),
             ("session.cookie_samesite = \"Strict\"", "session.cookie_samesite!"),
             ("session.cookie_path = \"/_allauth\"", "session.cookie_path!"),
-            ("", "headless.frontend_urls"),
+            ("portal.enabled = false", "headless.frontend_urls"),
         ] {
             expect(&format!("{APP}{setting}"), expected);
         }

@@ -15,7 +15,7 @@ export function render() {
         navigate("/account/login", { replace: true });
         return null;
     }
-    const said = h("div", { "aria-live": "polite" });
+    const said = h("div", { class: "said", "aria-live": "polite" });
     const end = async () => {
         const answer = await call("DELETE", "auth/session");
         if (answer.status === 401 || answer.status === 410) navigate("/account/login", { replace: true, carry: { notice: t("logout.done") } });

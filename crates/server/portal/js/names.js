@@ -1,0 +1,59 @@
+// Fields by which accounts are named. Seam: nameField(methods) is one field for any of "email", "username", "phone", and
+// meant(text, methods) tells which of them was typed; signupFields(settings, { password }) those of a new account.
+
+import { field, passwordField } from "./form.js";
+import { t } from "./i18n.js";
+
+/** In the order of preference. */
+const ORDER = ["email", "username", "phone"];
+const TYPES = { email: "email", phone: "tel", username: "text" };
+
+/** A field that takes any of the names. */
+export function nameField(methods, { autocomplete = "username" } = {}) {
+    const known = ORDER.filter((method) => methods.includes(method));
+    const made = field({
+        name: "login",
+        label: t(`name.${known.join("_")}`),
+        type: known.length === 1 ? TYPES[known[0]] : "text",
+        autocomplete,
+        autocapitalize: "none",
+        spellcheck: "false",
+    });
+    made.takes = known;
+    return made;
+}
+
+/** Which of the names somebody has typed. */
+export function meant(text, methods) {
+    if (methods.includes("email") && text.includes("@")) return "email";
+    if (methods.includes("phone") && /^\+?[\d\s()./-]{5,}$/.test(text)) return "phone";
+    return ["username", "email", "phone"].find((method) => methods.includes(method));
+}
+
+/** The fields of a signup in their order; `given` fills some of them in. */
+export function signupFields(fields, { password = true, given = {} } = {}) {
+    const made = fields.map(({ name, required }) => {
+        const common = { name, required, value: given[name] ?? "", label: t(`field.${name}`) };
+        switch (name) {
+            case "email":
+                return field({ ...common, type: "email", autocomplete: "email" });
+            case "email2":
+                return field({ ...common, type: "email", autocomplete: "off" });
+            case "username":
+                return field({ ...common, autocomplete: "username", autocapitalize: "none", spellcheck: "false" });
+            case "phone":
+                return field({ ...common, type: "tel", autocomplete: "tel", hint: t("field.phone_hint") });
+            case "password1":
+                return password && passwordField({ autocomplete: "new-password", required });
+            default:
+                // The password once more: it can be shown instead.
+                return null;
+        }
+    });
+    return made.filter(Boolean);
+}
+
+/** The values that were filled in: what is left empty is not sent. */
+export function filled(values) {
+    return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
+}
