@@ -9,10 +9,11 @@ use url::Url;
 use vestibule_base::config::{Config, SmtpTls};
 use vestibule_base::delivery::{Delivery, DeliveryError, Settings, SmsWebhook, TlsMode, Transport};
 use vestibule_base::outbound::{Outbound, OutboundError};
+use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::webauthn::RelyingParty;
-use vestibule_base::security::{Clock, Keyring, SigningKeys, SystemClock};
+use vestibule_base::security::{Clock, Keyring, Millis, SigningKeys, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, provider_flows, sessions, social, trust};
 use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, mfa};
@@ -24,6 +25,8 @@ use crate::users::Users;
 /// How often what has expired is cleared away, and how much of it at a time.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_AT_ONCE: i64 = 500;
+/// How much longer than they are worth anything it is remembered which proofs are spent: the clock may go back (X6).
+const SPENT_KEPT: Millis = 24 * 3600 * SECOND;
 
 /// A running Vestibule. Clones are one.
 #[derive(Debug, Clone)]
@@ -141,7 +144,7 @@ impl Vestibule {
             gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += provider_flows::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += social::purge_proofs(&mut tx, now, SWEEP_AT_ONCE).await?;
+            gone += social::purge_proofs(&mut tx, now.saturating_sub(SPENT_KEPT), SWEEP_AT_ONCE).await?;
             tx.commit().await?;
             if gone == 0 {
                 return Ok(());

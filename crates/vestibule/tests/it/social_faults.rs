@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vestibule_testkit::app::{START, TestApp};
 use vestibule_testkit::database::on_both;
@@ -144,6 +145,22 @@ fn o3_a_token_that_a_client_brings_counts_once() {
             let seen = statuses(&replies);
             assert_eq!((seen.get(&200), seen.get(&400)), (Some(&1), Some(&19)), "{process}: {seen:?}");
         }
+    });
+}
+
+#[test]
+fn x6_a_spent_token_is_not_good_again_when_the_clock_goes_back() {
+    on_both(async |backend| {
+        let idp = Idp::default();
+        let server = TestApp::start_with(backend, FREE, &idp).await;
+        let body = id_token("idp", "login", &idp.id_token(ISSUER, &ada(), &Value::Null));
+        server.app().post(TOKEN, body.clone()).await.expect(200);
+        server.pass(86_400);
+        // What has expired is cleared away once.
+        let (_stop, stopped) = watch::channel(true);
+        server.vestibule.background(stopped).await;
+        server.pass(-86_400);
+        server.app().post(TOKEN, body).await.expect(400);
     });
 }
 
