@@ -236,11 +236,12 @@ impl Page {
         );
     }
 
-    /// The one element of this role and name.
+    /// The one element of this role and name; the first one, if several links have it.
     fn only(&mut self, role: &str, name: &str) -> Result<Value, String> {
         let mut found = self.nodes(Some(name));
         found.retain(|node| node["role"]["value"] == role || (role == "textbox" && is_field(node)));
         match found.len() {
+            1.. if role == "link" => Ok(found.remove(0)["backendDOMNodeId"].take()),
             1 => Ok(found.remove(0)["backendDOMNodeId"].take()),
             0 => Err("not there".to_owned()),
             several => Err(format!("{several} of them")),
