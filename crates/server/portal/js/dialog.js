@@ -22,8 +22,8 @@ export function open(title, content) {
         });
         document.body.append(dialog);
         dialog.showModal();
-        const first = dialog.querySelector("[autofocus], input:not([type=hidden]), h2");
-        first?.focus();
+        const first = dialog.querySelector("input:not([type=hidden], [hidden])") ?? dialog.querySelector("h2");
+        first.focus();
     });
 }
 

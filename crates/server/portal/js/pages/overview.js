@@ -24,7 +24,7 @@ export async function render() {
     return sheet(
         t(title),
         {},
-        section(t("overview.you"), {}, facts(state.session.user), h("div", { class: "actions" }, link(t("action.log_out"), "/account/logout", { class: "button" }))),
+        section(t("overview.you"), {}, facts(state.session.user)),
         section(t("overview.todo"), {}, todo.length > 0 ? h("ul", { class: "rows" }, todo) : message(t("overview.nothing"), "good")),
         section(t("overview.rest"), {}, h("ul", { class: "tiles" }, rooms().filter((room) => room.path !== "/account").map(tile))),
     );
