@@ -67,7 +67,9 @@ impl ReturnUrl {
 fn allows(config: &Config, origin: &str) -> bool {
     let own = Url::parse(&config.server.public_url).map(|url| url.origin().ascii_serialization());
     let listed = config.csrf.trusted_origins.iter().map(|listed| listed.trim_end_matches('/'));
-    own.as_deref() == Ok(origin) || listed.into_iter().any(|listed| listed.eq_ignore_ascii_case(origin))
+    // A wildcard is no place to go to, not even to whoever writes it as it is listed.
+    let mut listed = listed.filter(|listed| !listed.contains('*'));
+    own.as_deref() == Ok(origin) || listed.any(|listed| listed.eq_ignore_ascii_case(origin))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-// Forms. Seam: form({ fields, submit, action }) with fields of field(), passwordField(), codeField(), checkbox(). `action`
-// gets the values by name; if it gives an Answer back, its errors are shown at their fields, the rest above the form.
+// Forms. Seam: form({ fields, submit, action }) with fields of field(), passwordField(), codeField(), checkbox(), and
+// usernameNote() before a password whose owner is not asked for. `action` gets the values by name; if it gives an Answer
+// back, its errors are shown at their fields, and the rest above the form.
 
 import { h, replace, unique } from "./dom.js";
 import { describe } from "./failures.js";
@@ -48,6 +49,13 @@ export function codeField({ name = "code", label = t("field.code"), numeric = fa
     });
 }
 
+/** Whose password a form is about, for password managers; nobody sees it. */
+export function usernameNote(user) {
+    const value = user.email ?? user.username ?? user.display;
+    const element = h("input", { type: "text", class: "trap", autocomplete: "username", value, readonly: true, tabindex: "-1", "aria-hidden": "true" });
+    return { name: null, element, required: false, complain() {} };
+}
+
 /** A box to tick. */
 export function checkbox({ name, label, hint, checked = false }) {
     const id = unique(name);
@@ -75,7 +83,7 @@ export function form({ fields, submit, action, extra, second, kind = "primary", 
             clear(fields, alert);
             if (!complete(fields)) return;
             fields.forEach((field) => field.hide?.());
-            const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+            const values = Object.fromEntries(fields.filter((field) => field.name).map((field) => [field.name, field.value]));
             const answer = await action(values);
             if (answer && !answer.cancelled) showErrors(answer, fields, alert);
         });

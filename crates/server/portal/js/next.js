@@ -1,6 +1,7 @@
-// Where people go once they are through. Seam: safe(text) is a place that may be gone to, or null; wanted() the one of
-// `?next=` or else the operator's home page; leave() goes there.
+// Where people go once they are through. Seam: safe(text) is a place that may be gone to, or null; asked() is the one of
+// `?next=`, and wanted() that or the operator's home page; leave() of router.js goes there.
 
+import { match } from "./routes.js";
 import { state } from "./state.js";
 
 const LONGEST = 2048;
@@ -21,9 +22,13 @@ export function safe(text) {
     return plain && sealed && state.settings.return_origins.includes(url.origin) ? url.href : null;
 }
 
-/** What `?next=` asks for, if it may. */
+/** What `?next=` asks for, if it may. Pages for who is not logged in are nowhere to go to after that. */
 export function asked() {
-    return safe(new URLSearchParams(location.search).get("next"));
+    const next = safe(new URLSearchParams(location.search).get("next"));
+    if (!next) return null;
+    const url = new URL(next, location.href);
+    const route = url.origin === location.origin && match(url.pathname)?.route;
+    return route?.access === "guest" ? null : next;
 }
 
 /** Where to go once somebody is logged in. */

@@ -4,7 +4,7 @@
 import { call } from "./api.js";
 import { open } from "./dialog.js";
 import { h } from "./dom.js";
-import { codeField, form, passwordField } from "./form.js";
+import { codeField, form, passwordField, usernameNote } from "./form.js";
 import { t } from "./i18n.js";
 import { button, message, or } from "./layout.js";
 import { state } from "./state.js";
@@ -27,12 +27,9 @@ export async function reauthenticate(flows) {
 }
 
 function byPassword(close) {
-    const { user } = state.session;
-    const name = h("input", { type: "text", autocomplete: "username", value: user.email ?? user.username ?? user.display, hidden: true, readonly: true, "aria-hidden": "true", tabindex: "-1" });
     return form({
         label: t("reauthenticate.by_password"),
-        fields: [passwordField({ autocomplete: "current-password" })],
-        extra: name,
+        fields: [usernameNote(state.session.user), passwordField({ autocomplete: "current-password" })],
         submit: t("action.confirm"),
         action: (values) => tell(close, call("POST", "auth/reauthenticate", values, { quiet: true })),
     });

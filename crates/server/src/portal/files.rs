@@ -8,7 +8,7 @@ use super::answer::Served;
 /// A table of files of `crates/server/portal`, by their paths in it.
 macro_rules! embedded {
     ($($path:literal)+) => {
-        const EMBEDDED: &[(&str, &[u8])] = &[
+        pub(super) const EMBEDDED: &[(&str, &[u8])] = &[
             $(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/portal/", $path)))),+
         ];
     };

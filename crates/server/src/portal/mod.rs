@@ -6,6 +6,8 @@
 mod answer;
 mod files;
 mod settings;
+#[cfg(test)]
+mod texts;
 mod theme;
 
 use std::io;

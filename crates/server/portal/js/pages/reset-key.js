@@ -1,8 +1,7 @@
 // A new password, by the link of a mail.
 
 import { call } from "../api.js";
-import { h } from "../dom.js";
-import { form, passwordField } from "../form.js";
+import { form, passwordField, usernameNote } from "../form.js";
 import { t } from "../i18n.js";
 import { entrance, link, message } from "../layout.js";
 import { conceal } from "../router.js";
@@ -20,12 +19,10 @@ export async function render({ params: { key } }) {
         const answer = await call("POST", "auth/password/reset", { key, ...values });
         return replaced(answer) ? undefined : answer;
     };
-    // For password managers, which want to know whose password it is.
-    const name = h("input", { type: "text", autocomplete: "username", value: user.email ?? user.username ?? user.display, readonly: true, hidden: true });
     return entrance(
         t("reset.new_title"),
         { lead: t("reset.key_lead", { display: user.display }) },
-        form({ fields: [password], extra: name, submit: t("reset.submit"), action }),
+        form({ fields: [usernameNote(user), password], submit: t("reset.submit"), action }),
     );
 }
 
