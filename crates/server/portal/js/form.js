@@ -65,7 +65,7 @@ export function checkbox({ name, label, hint, checked = false }) {
     return { name, element, input, required: false, get value() { return input.checked; }, complain() {} };
 }
 
-/** A form. `extra` stands between the fields and the button, `second` beside the button. */
+/** A form. `extra` stands before the fields, where password managers look for the name, `second` beside the button. */
 export function form({ fields, submit, action, extra, second, kind = "primary", label }) {
     const alert = h("div", { class: "message bad", role: "alert", tabindex: "-1", hidden: true });
     const send = h("button", { type: "submit", class: kind }, submit);
@@ -73,8 +73,8 @@ export function form({ fields, submit, action, extra, second, kind = "primary", 
         "form",
         { novalidate: true, "aria-label": label },
         alert,
-        fields.map((field) => field.element),
         extra,
+        fields.map((field) => field.element),
         h("div", { class: "actions" }, send, second),
     );
     element.addEventListener("submit", (event) => {

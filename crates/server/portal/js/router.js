@@ -68,14 +68,17 @@ async function show({ first = false, keep = false } = {}) {
     shown?.abort();
     const controller = new AbortController();
     shown = controller;
+    const main = document.getElementById("main");
+    // Screen readers wait for what is to come.
+    main.setAttribute("aria-busy", "true");
     const module = await load(found?.route.page ?? "missing");
     if (controller.signal.aborted) return;
     const query = new URLSearchParams(location.search);
     const view = await module.render({ params: found?.params ?? {}, query, signal: controller.signal, carry: history.state });
     if (controller.signal.aborted || view === null) return;
     drawRooms(found?.route);
-    const main = document.getElementById("main");
     put(main, view);
+    main.removeAttribute("aria-busy");
     document.title = `${t(module.title)} · ${state.settings.name}`;
     if (keep) return;
     window.scrollTo(0, 0);
