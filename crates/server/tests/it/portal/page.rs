@@ -127,6 +127,16 @@ impl Page {
             let (start, _) = url.split_once('?').unwrap_or((&url, ""));
             (start == wanted || url == wanted).then_some(()).ok_or(url)
         });
+        self.settle();
+    }
+
+    /// Waits until nothing of the page is still to come.
+    #[track_caller]
+    pub(super) fn settle(&mut self) {
+        self.until("the page to be done", |page| {
+            let busy = page.browser.run("document.querySelector('[aria-busy=true]')?.outerHTML ?? ''")?;
+            (busy == "").then_some(()).ok_or_else(|| busy.to_string())
+        });
     }
 
     /// Whether something of this role and name is there right now.
