@@ -125,7 +125,7 @@ fn change_password(page: &mut Page) {
 
 /// Gives the app and the recovery codes.
 fn set_up_second_factor(page: &mut Page) -> (App, Vec<String>) {
-    page.click("link", "Two-step login");
+    page.click("link", "Second factor");
     page.at("/account/security");
     page.look("security-before");
     page.click("button", "Set up an authenticator app");
@@ -253,7 +253,7 @@ fn reset_password(world: &mut World, other: &mut Page, app: &mut App) {
 
 fn manage_passkeys(page: &mut Page) {
     let key = page.browser.plug_in("internal");
-    page.click("link", "Two-step login");
+    page.click("link", "Second factor");
     page.click("button", "Add a passkey or security key");
     page.meet("dialog", "Add a passkey or security key");
     page.look("security-key-add");
@@ -280,7 +280,7 @@ fn manage_passkeys(page: &mut Page) {
     page.browser.touch(&key, true);
     page.click("button", "Use a passkey");
     page.at("/account");
-    page.click("link", "Two-step login");
+    page.click("link", "Second factor");
     page.click("button", "Remove: Old laptop, with a name that is longer than anybody would think of");
     page.meet("dialog", "Remove this key?");
     page.look("security-key-remove");
@@ -326,7 +326,7 @@ fn change_phone(world: &mut World, page: &mut Page) {
 }
 
 fn remove_second_factor(page: &mut Page) {
-    page.click("link", "Two-step login");
+    page.click("link", "Second factor");
     page.click("button", "Remove: Authenticator app");
     page.meet("dialog", "Remove the authenticator app?");
     page.look("security-app-remove");
