@@ -18,12 +18,11 @@ export function field({ name, label, hint, type = "text", required = true, value
 export function passwordField({ name = "password", label = t("field.password"), hint, required = true, ...properties }) {
     const id = unique(name);
     const input = h("input", { id, name, type: "password", required, ...properties });
-    const toggle = h("button", { type: "button", class: "quiet", "aria-pressed": "false", "aria-controls": id }, t("action.show"));
+    const toggle = h("button", { type: "button", class: "quiet", "aria-controls": id }, t("action.show"));
     toggle.setAttribute("aria-label", t("field.show_password"));
     toggle.addEventListener("click", () => {
         const hidden = input.type === "password";
         input.type = hidden ? "text" : "password";
-        toggle.setAttribute("aria-pressed", String(hidden));
         toggle.textContent = t(hidden ? "action.hide" : "action.show");
         toggle.setAttribute("aria-label", t(hidden ? "field.hide_password" : "field.show_password"));
     });
@@ -70,7 +69,7 @@ export function plainNumber(text) {
     return text.replace(/[\s()./-]/g, "");
 }
 
-/** A form. `extra` stands before the fields, where password managers look for the name, `second` beside the button. */
+/** A form. `extra` stands between the fields and the button, `second` beside the button. */
 export function form({ fields, submit, action, extra, second, kind = "primary", label }) {
     const alert = h("div", { class: "message bad", role: "alert", tabindex: "-1", hidden: true });
     const send = h("button", { type: "submit", class: kind }, submit);
@@ -78,8 +77,8 @@ export function form({ fields, submit, action, extra, second, kind = "primary", 
         "form",
         { novalidate: true, "aria-label": label },
         alert,
-        extra,
         fields.map((field) => field.element),
+        extra,
         h("div", { class: "actions" }, send, second),
     );
     element.addEventListener("submit", (event) => {
