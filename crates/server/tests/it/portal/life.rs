@@ -139,6 +139,11 @@ fn set_up_second_factor(page: &mut Page) -> (App, Vec<String>) {
     let code = app.code(page);
     page.fill("Code that the app shows", &code);
     page.click("button", "Turn on");
+    // A signup is no proof of who is there now.
+    page.meet("dialog", "Is it you?");
+    page.look("reauthenticate");
+    page.fill("Password", PASSWORDS[1]);
+    page.click("button", "Confirm");
     page.see("Your authenticator app is set up.");
     page.see("10 of 10 codes are left.");
     page.look("security-codes");
