@@ -22,7 +22,7 @@ export function open(title, content) {
         });
         document.body.append(dialog);
         dialog.showModal();
-        const first = dialog.querySelector("input:not([type=hidden], [hidden])") ?? dialog.querySelector("h2");
+        const first = dialog.querySelector("input:not([tabindex])") ?? dialog.querySelector("h2");
         first.focus();
     });
 }

@@ -64,6 +64,11 @@ export function checkbox({ name, label, hint, checked = false }) {
     return { name, element, input, required: false, get value() { return input.checked; }, complain() {} };
 }
 
+/** A phone number without what is only for the eye: the API takes one spelling alone. */
+export function plainNumber(text) {
+    return text.replace(/[\s()./-]/g, "");
+}
+
 /** A form. `extra` stands between the fields and the button, `second` beside the button. */
 export function form({ fields, submit, action, extra, second, kind = "primary", label }) {
     const alert = h("div", { class: "message bad", role: "alert", tabindex: "-1", hidden: true });
@@ -142,6 +147,7 @@ function labelled(input, { name, label, hint, required }, control = input) {
         required,
         element: h("div", { class: "field" }, h("label", { for: id }, label, optional), control, wrong, note),
         get value() {
+            if (input.type === "tel") return plainNumber(input.value);
             return input.type === "password" || input.autocomplete.endsWith("password") ? input.value : input.value.trim();
         },
         /** Says what is wrong with it; null if nothing is. */

@@ -1,7 +1,7 @@
 // Fields by which accounts are named. Seam: nameField(methods) is one field for any of "email", "username", "phone", and
-// meant(text, methods) tells which of them was typed; signupFields(settings, { password }) those of a new account.
+// named(text, methods) is what was typed, as a member of a request; signupFields(settings, { password }) those of a new account.
 
-import { field, passwordField } from "./form.js";
+import { field, passwordField, plainNumber } from "./form.js";
 import { t } from "./i18n.js";
 
 /** In the order of preference. */
@@ -23,11 +23,11 @@ export function nameField(methods, { autocomplete = "username" } = {}) {
     return made;
 }
 
-/** Which of the names somebody has typed. */
-export function meant(text, methods) {
-    if (methods.includes("email") && text.includes("@")) return "email";
-    if (methods.includes("phone") && /^\+?[\d\s()./-]{5,}$/.test(text)) return "phone";
-    return ["username", "email", "phone"].find((method) => methods.includes(method));
+/** The name that somebody has typed, as the member of a request that it is. */
+export function named(text, methods) {
+    if (methods.includes("email") && text.includes("@")) return { email: text };
+    if (methods.includes("phone") && /^\+?[\d\s()./-]{5,}$/.test(text)) return { phone: plainNumber(text) };
+    return { [["username", "email", "phone"].find((method) => methods.includes(method))]: text };
 }
 
 /** The fields of a signup in their order; `given` fills some of them in. */

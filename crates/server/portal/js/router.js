@@ -75,6 +75,9 @@ async function show({ first = false, keep = false } = {}) {
     shown?.abort();
     const controller = new AbortController();
     shown = controller;
+    const main = document.getElementById("main");
+    // Screen readers wait for what is to come.
+    main.setAttribute("aria-busy", "true");
     const given = {
         params: found?.params ?? {},
         query: new URLSearchParams(location.search),
@@ -84,8 +87,8 @@ async function show({ first = false, keep = false } = {}) {
     const { title, view } = await draw(found?.route.page ?? "missing", given);
     if (controller.signal.aborted || view === null) return;
     drawRooms(found?.route);
-    const main = document.getElementById("main");
     put(main, view);
+    main.removeAttribute("aria-busy");
     document.title = `${t(title)} · ${state.settings.name}`;
     if (keep) return;
     window.scrollTo(0, 0);

@@ -64,7 +64,8 @@ function provide() {
   });
 }
 
-const ASK = `<!doctype html><html lang="en"><title>Harbour</title><h1>Harbour</h1>
+const ASK = `<!doctype html><html lang="en"><title>Harbour</title>
+  <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><h1>Harbour</h1>
   <form><label>Name <input name="who" required></label> <button>Enter</button></form>`;
 
 async function interact(request, response) {

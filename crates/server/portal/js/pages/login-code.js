@@ -4,7 +4,7 @@ import { call } from "../api.js";
 import { codeField, form } from "../form.js";
 import { t } from "../i18n.js";
 import { entrance, link, message, ways } from "../layout.js";
-import { meant, nameField } from "../names.js";
+import { named, nameField } from "../names.js";
 import { proceed, refresh } from "../router.js";
 import { isPending, state } from "../state.js";
 import { abandonButton, lost, resendButton } from "../waiting.js";
@@ -24,7 +24,7 @@ function request(carry) {
     const methods = [byEmail && "email", byPhone && "phone"].filter(Boolean);
     const fields = [nameField(methods, { autocomplete: byEmail ? "email" : "tel" })];
     const send = async ({ login }) => {
-        const answer = await call("POST", "auth/code/request", { [meant(login, methods)]: login });
+        const answer = await call("POST", "auth/code/request", named(login, methods));
         sentTo = login;
         if (answer.status === 401 && isPending("login_by_code")) return void refresh();
         return proceed(answer) ? undefined : answer;

@@ -4,7 +4,7 @@ import { call } from "../api.js";
 import { form, passwordField } from "../form.js";
 import { t } from "../i18n.js";
 import { entrance, link, message, or, ways } from "../layout.js";
-import { meant, nameField } from "../names.js";
+import { named, nameField } from "../names.js";
 import { hasPasskeys, offerPasskeys, passkeyButton } from "../passkeys.js";
 import { providerButtons } from "../providers.js";
 import { proceed } from "../router.js";
@@ -38,7 +38,7 @@ function byPassword() {
         fields: [nameField(methods, { autocomplete: "username webauthn" }), passwordField({ autocomplete: "current-password" })],
         submit: t("action.log_in"),
         action: async ({ login, password }) => {
-            const answer = await call("POST", "auth/login", { [meant(login, methods)]: login, password });
+            const answer = await call("POST", "auth/login", { ...named(login, methods), password });
             return proceed(answer) ? undefined : answer;
         },
     });

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { gone, redraw } from "../afterwards.js";
 import { h } from "../dom.js";
-import { form, passwordField } from "../form.js";
+import { form, passwordField, usernameNote } from "../form.js";
 import { t } from "../i18n.js";
 import { link, section, sheet } from "../layout.js";
 import { navigate } from "../router.js";
@@ -16,6 +16,7 @@ export function render() {
     const has = user.has_usable_password;
     const style = has ? "change" : "set";
     const fields = [
+        usernameNote(user),
         has && passwordField({ name: "current_password", label: t("password.current"), autocomplete: "current-password" }),
         passwordField({ name: "new_password", label: t("password.new"), autocomplete: "new-password", hint: t("password.hint") }),
     ].filter(Boolean);
@@ -33,14 +34,8 @@ export function render() {
         section(
             t(`password.${style}`),
             { lead: t(`password.${style}_lead`) },
-            form({ fields, submit: t(`password.${style}_submit`), action, extra: owner(user) }),
+            form({ fields, submit: t(`password.${style}_submit`), action }),
             has && h("p", { class: "small" }, link(t("login.forgotten"), "/account/password/reset")),
         ),
     );
-}
-
-/** Whose password it is, for password managers. */
-function owner(user) {
-    const value = user.email ?? user.username ?? user.display;
-    return h("input", { type: "text", autocomplete: "username", value, hidden: true, readonly: true, "aria-hidden": "true", tabindex: "-1" });
 }

@@ -34,10 +34,7 @@ impl Page {
     /// Looks at the page as it is now, under a name of its own for the pictures.
     #[track_caller]
     pub(super) fn look(&mut self, name: &str) {
-        self.until("the page to be done", |page| {
-            let busy = page.browser.run("document.querySelector('[aria-busy=true]')?.outerHTML ?? ''")?;
-            (busy == "").then_some(()).ok_or_else(|| busy.to_string())
-        });
+        self.settle();
         let folder = pictures().join(self.width.to_string());
         fs::create_dir_all(&folder).unwrap();
         let mut faults = self.browser.troubles();

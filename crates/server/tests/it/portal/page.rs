@@ -129,6 +129,16 @@ impl Page {
             let (start, _) = url.split_once('?').unwrap_or((&url, ""));
             (start == wanted || url == wanted).then_some(()).ok_or(url)
         });
+        self.settle();
+    }
+
+    /// Waits until nothing of the page is still to come.
+    #[track_caller]
+    pub(super) fn settle(&mut self) {
+        self.until("the page to be done", |page| {
+            let busy = page.browser.run("document.querySelector('[aria-busy=true]')?.outerHTML ?? ''")?;
+            (busy == "").then_some(()).ok_or_else(|| busy.to_string())
+        });
     }
 
     /// Whether something of this role and name is there right now.
@@ -238,11 +248,12 @@ impl Page {
         );
     }
 
-    /// The one element of this role and name.
+    /// The one element of this role and name; the first one, if several links have it.
     fn only(&mut self, role: &str, name: &str) -> Result<Value, String> {
         let mut found = self.nodes(Some(name));
         found.retain(|node| node["role"]["value"] == role || (role == "textbox" && is_field(node)));
         match found.len() {
+            1.. if role == "link" => Ok(found.remove(0)["backendDOMNodeId"].take()),
             1 => Ok(found.remove(0)["backendDOMNodeId"].take()),
             0 => Err("not there".to_owned()),
             several => Err(format!("{several} of them")),

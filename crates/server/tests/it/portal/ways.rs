@@ -98,11 +98,12 @@ fn by_provider(world: &World, page: &mut Page) {
 
 fn with_a_phone(world: &mut World, page: &mut Page) {
     page.click("link", "No account yet? Sign up");
+    page.at("/account/signup");
     page.fill("Email address", "alan@example.org");
     page.fill("Password", "correct horse battery staple");
     page.fill("Phone number · optional", "12");
     page.click("button", "Sign up");
-    page.see("phone number");
+    page.see("Please enter a phone number");
     page.look("signup-wrong-phone");
     page.fill("Phone number · optional", "+44 7700 900123");
     page.click("button", "Sign up");
