@@ -252,10 +252,15 @@ async fn keys_can_be_certificates_by_name() {
 }
 
 #[tokio::test]
-async fn o3_a_named_token_can_be_used_once() {
+async fn o3_a_token_can_be_used_once_whether_it_has_a_name_or_not() {
     let scene = Scene::new("");
     let mut claims = scene.idp.claims();
-    assert!(scene.bring(&Signer::rsa("rsa-1").sign(&claims)).await.unwrap().replay.is_none());
+    let signer = Signer::rsa("rsa-1");
+    let nameless = scene.bring(&signer.sign(&claims)).await.unwrap().replay.unwrap();
+    assert!(nameless.key.starts_with(ISSUER), "{nameless:?}");
+    assert_eq!(scene.bring(&signer.sign(&claims)).await.unwrap().replay.unwrap().key, nameless.key);
+    claims["iat"] = (scene.idp.now() - 1).into();
+    assert_ne!(scene.bring(&signer.sign(&claims)).await.unwrap().replay.unwrap().key, nameless.key);
     claims["jti"] = "j1".into();
     let replay = scene.bring(&Signer::rsa("rsa-1").sign(&claims)).await.unwrap().replay.unwrap();
     assert_eq!(replay.key, format!("{ISSUER} j1"));
