@@ -18,12 +18,11 @@ export function field({ name, label, hint, type = "text", required = true, value
 export function passwordField({ name = "password", label = t("field.password"), hint, required = true, ...properties }) {
     const id = unique(name);
     const input = h("input", { id, name, type: "password", required, ...properties });
-    const toggle = h("button", { type: "button", class: "quiet", "aria-pressed": "false", "aria-controls": id }, t("action.show"));
+    const toggle = h("button", { type: "button", class: "quiet", "aria-controls": id }, t("action.show"));
     toggle.setAttribute("aria-label", t("field.show_password"));
     toggle.addEventListener("click", () => {
         const hidden = input.type === "password";
         input.type = hidden ? "text" : "password";
-        toggle.setAttribute("aria-pressed", String(hidden));
         toggle.textContent = t(hidden ? "action.hide" : "action.show");
         toggle.setAttribute("aria-label", t(hidden ? "field.hide_password" : "field.show_password"));
     });

@@ -9,11 +9,16 @@ import { match } from "./routes.js";
 import { drawRooms } from "./shell.js";
 import { isPending, state } from "./state.js";
 
+/** Ends with the page that is shown. */
 let shown = null;
+/** Its address, without what a jump within it adds. */
+let address = null;
 
 /** Shows the page of the address now, and of each that people go to. */
 export async function start() {
-    window.addEventListener("popstate", () => show());
+    window.addEventListener("popstate", () => {
+        if (here() !== address) show();
+    });
     document.addEventListener("click", follow);
     await show({ first: true });
 }
@@ -59,24 +64,29 @@ export function refresh() {
 /** Takes a secret out of the address bar and the history. */
 export function conceal(path) {
     history.replaceState(history.state, "", path + location.search);
+    address = here();
 }
 
 async function show({ first = false, keep = false } = {}) {
     const found = match(location.pathname);
     const turned = found && guard(found.route);
     if (turned) return navigate(turned, { replace: true });
+    address = here();
     shown?.abort();
     const controller = new AbortController();
     shown = controller;
-    const module = await load(found?.route.page ?? "missing");
-    if (controller.signal.aborted) return;
-    const query = new URLSearchParams(location.search);
-    const view = await module.render({ params: found?.params ?? {}, query, signal: controller.signal, carry: history.state });
+    const given = {
+        params: found?.params ?? {},
+        query: new URLSearchParams(location.search),
+        signal: controller.signal,
+        carry: history.state,
+    };
+    const { title, view } = await draw(found?.route.page ?? "missing", given);
     if (controller.signal.aborted || view === null) return;
     drawRooms(found?.route);
     const main = document.getElementById("main");
     put(main, view);
-    document.title = `${t(module.title)} · ${state.settings.name}`;
+    document.title = `${t(title)} · ${state.settings.name}`;
     if (keep) return;
     window.scrollTo(0, 0);
     const heading = main.querySelector("h1");
@@ -91,17 +101,23 @@ function guard(route) {
     if (route.access !== "user" || state.session) return null;
     const pending = pendingFlow(state.flows);
     if (pending) return pageOf(pending);
-    const here = location.pathname + location.search;
-    return here === "/account" ? "/account/login" : `/account/login?next=${encodeURIComponent(here)}`;
+    return here() === "/account" ? "/account/login" : `/account/login?next=${encodeURIComponent(here())}`;
 }
 
-async function load(page) {
+/** A page's content and title; those of a page that says so where it fails. */
+async function draw(page, given) {
     try {
-        return await import(`./pages/${page}.js`);
+        const module = await import(`./pages/${page}.js`);
+        return { title: module.title, view: given.signal.aborted ? null : await module.render(given) };
     } catch (error) {
         console.error(error);
-        return import("./pages/failed.js");
+        const failed = await import("./pages/failed.js");
+        return { title: failed.title, view: failed.render() };
     }
+}
+
+function here() {
+    return location.pathname + location.search;
 }
 
 /** Links within the portal need no new document. */

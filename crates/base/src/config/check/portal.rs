@@ -24,6 +24,13 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     if portal.name.trim().is_empty() || portal.name.chars().any(char::is_control) {
         report.error("portal.name", "write a name that people can read, on one line");
     }
+    let path = config.csrf.cookie_path.trim_end_matches('/');
+    if !path.is_empty() && path != "/account" {
+        report.warn(
+            "csrf.cookie_path",
+            "the portal's pages cannot read this cookie below /account, so that nothing can be changed on them; write \"/\"",
+        );
+    }
     if let Some(logo) = &portal.logo {
         check_logo(logo, report);
     }
@@ -112,6 +119,7 @@ mod tests {
         expect("portal.logo = '/nowhere/logo.svg'", "portal.logo!");
         expect("portal.directory = '/nowhere'", "portal.directory!");
         expect("headless.clients = ['app']", "portal.enabled");
+        expect("csrf.cookie_path = '/_allauth'", "csrf.cookie_path");
         for url in ["javascript:alert(1)", "//example.org", "/\\\\example.org", "example.org", "https://"] {
             expect(&format!("portal.links = [{{ label = 'x', url = '{url}' }}]"), "portal.links!");
         }

@@ -20,9 +20,10 @@ export async function render({ params: { key } }) {
     const action = async () => {
         const answer = await call("POST", "auth/email/verify", { key });
         if (!answer.ok && answer.status !== 401) return answer;
-        notify(t("verify_email.done"));
-        if (answer.ok || pendingFlow(answer.flows)) proceed(answer);
-        else navigate("/account/login", { replace: true, carry: { notice: t("verify_email.done_log_in") } });
+        if (answer.ok || pendingFlow(answer.flows)) {
+            notify(t("verify_email.done"));
+            proceed(answer);
+        } else navigate("/account/login", { replace: true, carry: { notice: t("verify_email.done_log_in") } });
         return undefined;
     };
     return entrance(
