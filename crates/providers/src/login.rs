@@ -116,4 +116,6 @@ pub struct Replay {
     pub key: String,
     /// The moment after which the proof is worthless by itself.
     pub expires_at: Millis,
+    /// How long after its first use it may come again: for proofs that need not be different ones to look the same.
+    pub again_within: Millis,
 }

@@ -383,7 +383,7 @@ mod tests {
         "INSERT INTO social_accounts (id, user_id, provider, uid, extra_data, created_at, last_login_at)
          VALUES (1, 7, 'p', 'u', '{}', 1, 1)",
         "INSERT INTO social_tokens (account_id, access) VALUES (1, 'a')",
-        "INSERT INTO spent_proofs (proof_hash, expires_at) VALUES ('h', 9)",
+        "INSERT INTO spent_proofs (proof_hash, spent_at, expires_at) VALUES ('h', 1, 9)",
         "INSERT INTO outbox (channel, message, created_at, due_at) VALUES ('mail', 'm', 1, 1)",
     ];
 

@@ -193,7 +193,7 @@ pub async fn reseal_token(
     Ok(touched == 1)
 }
 
-/// Spends a proof that a client brought; `false` if that was done before.
+/// Spends a proof that a client brought; `false` if that was done before, and longer ago than it may come again.
 ///
 /// # Errors
 /// Any of [`StorageError`].
@@ -201,11 +201,15 @@ pub async fn spend_proof(
     conn: &mut Conn,
     proof_hash: &Digest,
     expires_at: Millis,
+    now: Millis,
+    again_within: Millis,
 ) -> Result<bool, StorageError> {
     let inserted = conn
         .execute(
-            "INSERT INTO spent_proofs (proof_hash, expires_at) VALUES ($1, $2) ON CONFLICT (proof_hash) DO NOTHING",
-            vals![proof_hash, expires_at],
+            "INSERT INTO spent_proofs (proof_hash, expires_at, spent_at) VALUES ($1, $2, $3)
+             ON CONFLICT (proof_hash) DO UPDATE SET expires_at = excluded.expires_at
+             WHERE spent_proofs.spent_at <= $3 AND spent_proofs.spent_at > $4",
+            vals![proof_hash, expires_at, now, now.saturating_sub(again_within)],
         )
         .await?;
     Ok(inserted == 1)

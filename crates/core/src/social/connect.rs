@@ -34,7 +34,7 @@ pub async fn connect(ctx: &Ctx, visit: &Visit, provider: &Provider, arrival: &Ar
     reauthenticate::require_for_providers(ctx, visit).await?;
     let mut tx = ctx.db.write().await?;
     let user = lock(&mut tx, visit).await?;
-    super::spend(&mut tx, arrival).await?;
+    super::spend(&mut tx, visit, arrival).await?;
     let identity = &arrival.identity;
     let account_id = match social::find(&mut tx, provider.id(), &identity.uid).await? {
         Some(account) if account.user_id == user.id => {

@@ -21,6 +21,7 @@ use vestibule_base::storage::{Conn, social};
 
 use crate::context::Ctx;
 use crate::refusal::{Fault, Outcome, Problem, Refusal};
+use crate::visit::Visit;
 
 /// What somebody goes to a provider for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,9 +167,10 @@ pub(crate) async fn in_time<T>(
 ///
 /// # Errors
 /// [`Refusal::Invalid`] if it was brought before (O3).
-pub(crate) async fn spend(tx: &mut Conn, arrival: &Arrival) -> Outcome<()> {
+pub(crate) async fn spend(tx: &mut Conn, visit: &Visit, arrival: &Arrival) -> Outcome<()> {
     let Some(replay) = &arrival.replay else { return Ok(()) };
-    if social::spend_proof(tx, &token::digest(&replay.key), replay.expires_at).await? {
+    let (name, again_within) = (token::digest(&replay.key), replay.again_within);
+    if social::spend_proof(tx, &name, replay.expires_at, visit.now, again_within).await? {
         Ok(())
     } else {
         Err(Problem::invalid_token().on("token").into())

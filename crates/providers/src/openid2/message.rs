@@ -75,7 +75,11 @@ impl Message {
         let Some(time) = time_of(nonce).filter(|time| now.abs_diff(*time) <= SKEW.unsigned_abs()) else {
             return Err(ProviderError::brought("the assertion is not of this moment"));
         };
-        Ok(Replay { key: format!("{endpoint} {nonce}"), expires_at: time.saturating_add(SKEW) })
+        Ok(Replay {
+            key: format!("{endpoint} {nonce}"),
+            expires_at: time.saturating_add(SKEW),
+            again_within: 0,
+        })
     }
 
     /// The same message, as the question to the provider whether it is its own (section 11.4.2.1).

@@ -107,7 +107,10 @@ fn verify(
         return Err(ProviderError::brought("tgAuthResult is not of this moment"));
     }
     let expires_at = signed_at.saturating_add(validity).saturating_add(1).saturating_mul(SECOND);
-    Ok(Proven { data, replay: Replay { key: format!("telegram {}", hex::encode(hash)), expires_at } })
+    Ok(Proven {
+        data,
+        replay: Replay { key: format!("telegram {}", hex::encode(hash)), expires_at, again_within: 0 },
+    })
 }
 
 /// What is signed: a line `name=value` for each field, sorted. Nothing in a field may be able to pass for another line,

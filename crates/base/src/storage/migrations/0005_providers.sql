@@ -41,6 +41,7 @@ CREATE INDEX provider_flows_expiry ON provider_flows (expires_at);
 -- Proofs of providers that clients have brought, and that are good once.
 CREATE TABLE spent_proofs (
     proof_hash {bytes} PRIMARY KEY,
+    spent_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX spent_proofs_expiry ON spent_proofs (expires_at);

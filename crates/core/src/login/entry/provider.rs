@@ -168,7 +168,7 @@ async fn log_in(ctx: &Ctx, visit: &mut Visit, provider: &Provider, arrival: &Arr
     users::lock(&mut tx, user_id).await?;
     let mut user = users::find(&mut tx, user_id).await?.filter(|user| user.is_active);
     let user = user.as_mut().ok_or(Refusal::Unauthenticated)?;
-    social::spend(&mut tx, arrival).await?;
+    social::spend(&mut tx, visit, arrival).await?;
     let account_id = match known {
         Some(account) => {
             let extra = arrival.identity.extra_data.to_string();
@@ -260,7 +260,7 @@ async fn sign_up(
     if !ctx.config.account.is_open_for_signup {
         return Err(Refusal::Forbidden);
     }
-    social::spend(tx, arrival).await?;
+    social::spend(tx, visit, arrival).await?;
     let identity = &arrival.identity;
     let verdict = match ctx.config.socialaccount.auto_signup {
         true => provider_signup::judge(ctx, tx, identity).await?,
