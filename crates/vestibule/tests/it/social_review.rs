@@ -1,7 +1,5 @@
 //! What a review of third-party logins has found: ways around the proof of an address, and requests that nobody sends.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
-
 use axum::http::Method;
 use serde_json::json;
 use vestibule_testkit::app::TestApp;
