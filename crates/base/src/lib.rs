@@ -1,10 +1,12 @@
 //! The ground floor of Vestibule: settings, security primitives, storage and delivery.
 //!
-//! Rooms, from the ground up: [`security`] (clock, random, hashing, sealing), [`storage`] (every SQL statement).
+//! Rooms, from the ground up: [`language`] (what people read, in theirs), [`config`] (settings), [`security`] (clock,
+//! random, hashing, sealing), [`storage`] (every SQL statement), [`outbound`], [`ratelimit`], [`delivery`] (mails).
 //! Nothing here knows the rules of accounts, and nothing here knows an HTTP server.
 
 pub mod config;
 pub mod delivery;
+pub mod language;
 pub mod outbound;
 pub mod ratelimit;
 pub mod security;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vestibule_base::config::{Action, Config, Rate};
 use vestibule_base::delivery::{Delivery, Mail, MailKind, Notice, Sms, SmsKind};
+use vestibule_base::language::Language;
 use vestibule_base::outbound::Outbound;
 use vestibule_base::ratelimit::{self, Subject, Usage};
 use vestibule_base::security::password::HashPool;
@@ -41,6 +42,13 @@ pub struct Ctx {
 }
 
 impl Ctx {
+    /// The language in which to speak to whoever makes a request.
+    #[must_use]
+    pub fn language(&self, visit: &Visit) -> Language {
+        let server = &self.config.server;
+        visit.languages.choose(server.languages(), server.language)
+    }
+
     /// Counts a hit of an action by its network, user or key.
     ///
     /// # Errors
@@ -132,7 +140,8 @@ impl Ctx {
     /// # Errors
     /// [`Refusal::Fault`].
     pub async fn mail(&self, tx: &mut Conn, visit: &Visit, to: &str, kind: MailKind) -> Outcome<()> {
-        Ok(self.delivery.mail(tx, visit.now, &Mail { to: to.to_owned(), kind }).await?)
+        let mail = Mail { to: to.to_owned(), language: self.language(visit), kind };
+        Ok(self.delivery.mail(tx, visit.now, &mail).await?)
     }
 
     /// Queues a text message, inside the transaction that is its reason. It counts by [`Ctx::limit_text`].
@@ -148,7 +157,8 @@ impl Ctx {
         code: Option<String>,
     ) -> Outcome<()> {
         self.limit_text(tx, visit, phone).await?;
-        Ok(self.delivery.sms(tx, visit.now, &Sms { phone: phone.to_owned(), kind, code }).await?)
+        let sms = Sms { phone: phone.to_owned(), language: self.language(visit), kind, code };
+        Ok(self.delivery.sms(tx, visit.now, &sms).await?)
     }
 
     /// Counts a text message by its number and by the network that caused it: each costs money. One that is not sent,

@@ -1,8 +1,7 @@
 //! What a rule says when it says no. Text for the caller lives in [`Problem`], text for the log in [`Fault`].
 
-use std::borrow::Cow;
-
 use vestibule_base::delivery::DeliveryError;
+use vestibule_base::language::Text;
 use vestibule_base::outbound::OutboundError;
 use vestibule_base::security::NoEntropy;
 use vestibule_base::security::jwt::KeyError;
@@ -119,8 +118,8 @@ impl From<Problem> for Refusal {
 pub struct Problem {
     /// For programs.
     pub code: &'static str,
-    /// For people.
-    pub message: Cow<'static, str>,
+    /// For people, in their language.
+    pub message: Text,
     /// The field that it is about.
     pub param: Option<&'static str>,
 }
@@ -129,7 +128,7 @@ macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $message:literal;)*) => {
         impl Problem {
             $($(#[$doc])* #[must_use] pub const fn $name() -> Self {
-                Self { code: $code, message: Cow::Borrowed($message), param: None }
+                Self { code: $code, message: Text::new($message), param: None }
             })*
         }
     };
@@ -250,28 +249,40 @@ impl Problem {
     /// Fewer characters than asked for.
     #[must_use]
     pub fn min_length(least: u32) -> Self {
-        let message = format!("This must have at least {least} characters.").into();
+        let message = Text::counted(
+            least.into(),
+            "This must have at least one character.",
+            "This must have at least {count} characters.",
+        );
         Self { code: "min_length", message, param: None }
     }
 
     /// More characters than taken.
     #[must_use]
     pub fn max_length(most: u32) -> Self {
-        let message = format!("This may have up to {most} characters.").into();
+        let message = Text::counted(
+            most.into(),
+            "This may have no more than one character.",
+            "This may have up to {count} characters.",
+        );
         Self { code: "max_length", message, param: None }
     }
 
     /// The account has as many addresses as it may.
     #[must_use]
     pub fn max_email_addresses(most: u32) -> Self {
-        let message = format!("An account may have up to {most} email addresses.").into();
+        let message = Text::counted(
+            most.into(),
+            "An account may have one email address.",
+            "An account may have up to {count} email addresses.",
+        );
         Self { code: "max_email_addresses", message, param: None }
     }
 }
 
 impl From<Weakness> for Problem {
     fn from(weakness: Weakness) -> Self {
-        Self { code: weakness.code, message: weakness.message.into(), param: None }
+        Self { code: weakness.code, message: weakness.message, param: None }
     }
 }
 

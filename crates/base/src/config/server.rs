@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::read;
 use super::settings::settings;
+use crate::language::Language;
 
 settings! {
     /// Where Vestibule listens, under which name it is known, which proxies it believes, and its secret key.
@@ -18,6 +19,14 @@ settings! {
         /// what a request says.
         #[serde(deserialize_with = "without_slash")]
         pub public_url: String = "http://localhost:8000".to_owned(),
+
+        /// The language of messages and mails for clients that do not say which one they like, or that like none of
+        /// `languages`: its tag, such as `"de"`. Django: `LANGUAGE_CODE`.
+        pub language: Language = Language::En,
+
+        /// The languages to choose from by what a client likes (`Accept-Language`); `language` is always among them.
+        /// Empty: all that there are. With templates in one language only, name that one. Django: `LANGUAGES`.
+        pub languages: Vec<Language> = Vec::new(),
 
         /// The folder for what Vestibule keeps by itself: the SQLite database and generated secrets.
         pub data_dir: PathBuf = PathBuf::from("vestibule-data"),
@@ -77,6 +86,14 @@ settings! {
 
         /// Address and port for `/metrics` (Prometheus), apart from the public one. Unset: no metrics.
         pub metrics_listen: Option<String> = None,
+    }
+}
+
+impl Server {
+    /// The languages to choose from.
+    #[must_use]
+    pub fn languages(&self) -> &[Language] {
+        if self.languages.is_empty() { Language::ALL } else { &self.languages }
     }
 }
 

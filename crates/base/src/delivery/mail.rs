@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::language::Language;
 use crate::security::Millis;
 
 /// A mail to one recipient.
@@ -11,6 +12,9 @@ use crate::security::Millis;
 pub struct Mail {
     /// The address, as stored.
     pub to: String,
+    /// The language of whoever caused it. One that was queued before there were languages is English.
+    #[serde(default, deserialize_with = "language")]
+    pub language: Language,
     /// What it says.
     pub kind: MailKind,
 }
@@ -59,6 +63,11 @@ pub enum MailKind {
     ProviderConnected { provider: String, notice: Notice },
     /// An account at a third party lets nobody in any more.
     ProviderDisconnected { provider: String, notice: Notice },
+}
+
+/// A language by its tag; English if it is not known here: a newer instance may have queued the message.
+pub(super) fn language<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Language, D::Error> {
+    Ok(Language::named(&String::deserialize(deserializer)?))
 }
 
 /// Whence something was done to an account.
@@ -138,5 +147,19 @@ impl fmt::Debug for MailKind {
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Notice(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_from_before_there_were_languages_or_in_one_unknown_here_is_english() {
+        let language = |json: &str| serde_json::from_str::<Mail>(json).unwrap().language;
+        let kind = r#""kind":{"LoginCode":{"code":"BCDF-GHJK"}}"#;
+        assert_eq!(language(&format!(r#"{{"to":"a@example.com",{kind}}}"#)), Language::En);
+        assert_eq!(language(&format!(r#"{{"to":"a@example.com","language":"tlh",{kind}}}"#)), Language::En);
+        assert_eq!(language(&format!(r#"{{"to":"a@example.com","language":"nl",{kind}}}"#)), Language::Nl);
     }
 }

@@ -8,6 +8,7 @@ mod queue;
 pub mod sms;
 mod smtp;
 mod template;
+mod whence;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ pub struct Settings {
     pub from_email: String,
     /// Put before each subject as it stands.
     pub subject_prefix: String,
-    /// A folder with templates that take the place of the built-in ones of the same names.
+    /// A folder with templates that take the place of the built-in ones of the same names; `name.de.txt` does so in one
+    /// language alone.
     pub template_dir: Option<PathBuf>,
     /// What carries text messages; without it they go to the development mailbox.
     pub sms: Option<SmsWebhook>,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::queue::Failure;
-use super::{DeliveryError, SmsWebhook};
+use super::{DeliveryError, SmsWebhook, mail};
+use crate::language::Language;
 use crate::outbound::{Endpoint, Outbound, OutboundError};
 use crate::security::{Keyring, Millis, Purpose, clock};
 
@@ -18,6 +19,9 @@ use crate::security::{Keyring, Millis, Purpose, clock};
 pub struct Sms {
     /// The number, in E.164.
     pub phone: String,
+    /// The language of whoever caused it.
+    #[serde(default, deserialize_with = "mail::language")]
+    pub language: Language,
     /// What it says.
     pub kind: SmsKind,
     /// The code to type, for the kinds that carry one.
@@ -76,6 +80,7 @@ struct Body<'a> {
     phone: &'a str,
     code: Option<&'a str>,
     kind: SmsKind,
+    language: Language,
     message: &'a str,
 }
 
@@ -95,7 +100,13 @@ impl Webhook {
 
     /// Posts a message. Any answer but 2xx is a failure to try again after.
     pub(super) async fn send(&self, id: i64, now: Millis, sms: &Sms, message: &str) -> Result<(), Failure> {
-        let body = Body { phone: &sms.phone, code: sms.code.as_deref(), kind: sms.kind, message };
+        let body = Body {
+            phone: &sms.phone,
+            code: sms.code.as_deref(),
+            kind: sms.kind,
+            language: sms.language,
+            message,
+        };
         let body = serde_json::to_string(&body).map_err(|error| Failure::Refused(error.to_string()))?;
         let (time, delivery) = (now / clock::SECOND, id.to_string());
         let signature = format!("t={time},v1={}", sign(self.secret.expose_secret(), time, &body));
@@ -152,12 +163,16 @@ mod tests {
         });
         let settings = SmsWebhook { url, secret: Some("shared".to_owned().into()), timeout_s: 5 };
         let webhook = Webhook::new(&settings, &Keyring::new("the secret key", &[])).unwrap();
-        let sms =
-            Sms { phone: "+4930123456".into(), kind: SmsKind::LoginCode, code: Some("BCDF-GHJK".into()) };
+        let sms = Sms {
+            phone: "+4930123456".into(),
+            language: Language::En,
+            kind: SmsKind::LoginCode,
+            code: Some("BCDF-GHJK".into()),
+        };
         assert!(matches!(webhook.send(7, 5_000, &sms, "hello").await, Err(Failure::Retry(_))));
         webhook.send(7, 5_000, &sms, "hello").await.unwrap();
         let request = server.await.unwrap().pop().unwrap();
-        let body = r#"{"phone":"+4930123456","code":"BCDF-GHJK","kind":"login_code","message":"hello"}"#;
+        let body = r#"{"phone":"+4930123456","code":"BCDF-GHJK","kind":"login_code","language":"en","message":"hello"}"#;
         assert!(request.ends_with(body), "{request}");
         assert!(request.contains(&format!("x-vestibule-signature: t=5,v1={}\r\n", sign("shared", 5, body))));
         assert!(request.contains("x-vestibule-delivery: 7\r\n"));
@@ -172,7 +187,12 @@ mod tests {
         let url = format!("http://{}/sms", listener.local_addr().unwrap());
         let settings = SmsWebhook { url, secret: None, timeout_s: 1 };
         let webhook = Webhook::new(&settings, &Keyring::new("the secret key", &[])).unwrap();
-        let sms = Sms { phone: "+4930123456".into(), kind: SmsKind::UnknownAccount, code: None };
+        let sms = Sms {
+            phone: "+4930123456".into(),
+            language: Language::En,
+            kind: SmsKind::UnknownAccount,
+            code: None,
+        };
         let begun = std::time::Instant::now();
         assert!(matches!(webhook.send(1, 0, &sms, "hello").await, Err(Failure::Away(_))));
         assert!((900..3_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());

@@ -1,16 +1,19 @@
-//! Words: templates that are built in, and that an operator can replace, file by file. All are rendered once at the
-//! start, with every kind of message, so that a broken one stops the start and not a mail.
+//! Words: templates that are built in, and that an operator can replace, file by file, for all languages or for one. All
+//! are rendered once at the start, with every kind of message, so that a broken one stops the start and not a mail.
+//!
+//! One template serves all languages: in it, `t("Hello {name}")` is the text in the language of the message, with the
+//! template's `name`, or what follows as `name=...`, in its place. In HTML the whole is escaped like any other value.
 
-use std::net::IpAddr;
 use std::path::Path;
 
-use jiff::{Timestamp, tz::TimeZone};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, State, Template, UndefinedBehavior, Value, context};
 
 use super::mail::{Mail, MailKind, Notice};
 use super::sms::{Sms, SmsKind};
-use super::{DeliveryError, Settings};
+use super::{DeliveryError, Settings, whence};
+use crate::language::{self, Language};
 
 /// A mail in words.
 #[derive(Clone)]
@@ -79,6 +82,7 @@ impl Templates {
         // A line with nothing but a tag on it leaves no empty line.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| broken(None, &error))?);
+        environment.add_function("t", translate);
         let dir = settings.template_dir.as_deref();
         for (name, source) in BUILT_IN {
             environment.add_template(name, source).map_err(|error| broken(None, &error))?;
@@ -91,15 +95,23 @@ impl Templates {
             site_name: clean(&settings.site_name),
             subject_prefix: settings.subject_prefix.clone(),
         };
-        for kind in samples() {
-            let mail = Mail { to: "somebody@example.com".into(), kind };
-            templates.render_mail(&mail).map_err(|error| broken(dir, &error))?;
-        }
-        for (kind, code) in SMS_SAMPLES {
-            let sms = Sms { phone: "+15550100".into(), kind: *kind, code: code.map(str::to_owned) };
-            templates.render_sms(&sms).map_err(|error| broken(dir, &error))?;
+        // Tests have tried our own in every language.
+        let languages = if dir.is_some() { Language::ALL } else { &[Language::En] };
+        for language in languages {
+            templates.try_all(*language).map_err(|error| broken(dir, &error))?;
         }
         Ok(templates)
+    }
+
+    fn try_all(&self, language: Language) -> Result<(), Error> {
+        for kind in samples() {
+            self.render_mail(&Mail { to: "somebody@example.com".into(), language, kind })?;
+        }
+        for (kind, code) in SMS_SAMPLES {
+            let code = code.map(str::to_owned);
+            self.render_sms(&Sms { phone: "+15550100".into(), language, kind: *kind, code })?;
+        }
+        Ok(())
     }
 
     /// The mail in words. The error is one line without the mail's values.
@@ -114,21 +126,54 @@ impl Templates {
 
     fn render_mail(&self, mail: &Mail) -> Result<Rendered, Error> {
         let name = mail.kind.name();
-        let values =
-            context! { site_name => &self.site_name, email => clean(&mail.to), ..values(&mail.kind) };
-        let render = |suffix| self.environment.get_template(&format!("{name}.{suffix}"))?.render(&values);
+        let values = context! {
+            language => mail.language.code(),
+            site_name => &self.site_name,
+            email => clean(&mail.to),
+            ..values(&mail.kind, mail.language)
+        };
+        let render = |stem: &str, ending| self.template(stem, mail.language, ending)?.render(&values);
+        let subject = render(&format!("{name}.subject"), "txt")?;
         Ok(Rendered {
-            subject: clean(format!("{}{}", self.subject_prefix, render("subject.txt")?.trim()).trim()),
-            text: format!("{}\n", render("txt")?.trim()),
-            html: render("html")?,
+            subject: clean(format!("{}{}", self.subject_prefix, subject.trim()).trim()),
+            text: format!("{}\n", render(name, "txt")?.trim()),
+            html: render(name, "html")?,
         })
     }
 
     fn render_sms(&self, sms: &Sms) -> Result<String, Error> {
-        let values = context! { site_name => &self.site_name, code => sms.code.as_deref().map(clean) };
-        let template = self.environment.get_template(&format!("sms_{}.txt", sms.kind.name()))?;
+        let values = context! {
+            language => sms.language.code(),
+            site_name => &self.site_name,
+            code => sms.code.as_deref().map(clean),
+        };
+        let template = self.template(&format!("sms_{}", sms.kind.name()), sms.language, "txt")?;
         Ok(template.render(&values)?.trim().to_owned())
     }
+
+    /// The template for this language alone, or else the one for all.
+    fn template(&self, stem: &str, language: Language, ending: &str) -> Result<Template<'_, '_>, Error> {
+        match self.environment.get_template(&format!("{stem}.{}.{ending}", language.code())) {
+            Err(error) if error.kind() == ErrorKind::TemplateNotFound => {
+                self.environment.get_template(&format!("{stem}.{ending}"))
+            }
+            found => found,
+        }
+    }
+}
+
+/// The function `t` of templates.
+fn translate(state: &State<'_, '_>, english: &str, named: Kwargs) -> Result<String, Error> {
+    let code = state.lookup("language").map(|code| code.to_string()).unwrap_or_default();
+    let text = language::fill(Language::named(&code).translate(english), |name| {
+        let value = if named.has(name) { Some(named.get::<Value>(name)?) } else { state.lookup(name) };
+        let value = value.filter(|value| !value.is_undefined() && !value.is_none());
+        let missing =
+            || Error::new(ErrorKind::UndefinedError, format!("nothing to put in the place of {{{name}}}"));
+        value.map(|value| value.to_string()).ok_or_else(missing)
+    })?;
+    named.assert_all_used()?;
+    Ok(text)
 }
 
 /// Text in which no character steers a terminal, a header or a log: controls become blanks.
@@ -139,7 +184,8 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// What the templates of a kind know, besides `site_name` and `email`.
-fn values(kind: &MailKind) -> Value {
+fn values(kind: &MailKind, language: Language) -> Value {
+    let whence = |notice: &Notice| whence::values(notice, language);
     let opt = |text: &Option<String>| text.as_deref().map(clean);
     match kind {
         MailKind::VerifyEmailLink { url, signup } => context! { url => clean(url), signup => signup },
@@ -173,51 +219,6 @@ fn values(kind: &MailKind) -> Value {
         | MailKind::WebauthnRemoved(notice)
         | MailKind::RecoveryCodesGenerated(notice)
         | MailKind::RecoveryCodeUsed(notice) => whence(notice),
-    }
-}
-
-fn whence(notice: &Notice) -> Value {
-    let time = Timestamp::from_millisecond(notice.at).unwrap_or(Timestamp::UNIX_EPOCH);
-    let time = TimeZone::UTC.to_datetime(time);
-    let ip =
-        notice.ip.parse::<IpAddr>().map_or_else(|_| "an unknown address".to_owned(), |ip| ip.to_string());
-    context! {
-        time => time.strftime("%-d %B %Y, %H:%M UTC").to_string(),
-        ip => ip,
-        device => device(&notice.user_agent),
-    }
-}
-
-/// A program and its system in our own words: a stranger's words in our mail could carry a link.
-fn device(user_agent: &str) -> String {
-    let first = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
-    };
-    // Most programs claim to be others too: the most particular name comes first.
-    let program = first(&[
-        ("Edg", "Edge"),
-        ("OPR/", "Opera"),
-        ("SamsungBrowser", "Samsung Internet"),
-        ("Firefox", "Firefox"),
-        ("FxiOS", "Firefox"),
-        ("Chrome", "Chrome"),
-        ("CriOS", "Chrome"),
-        ("Safari", "Safari"),
-    ]);
-    let system = first(&[
-        ("iPhone", "an iPhone"),
-        ("iPad", "an iPad"),
-        ("Android", "Android"),
-        ("Windows", "Windows"),
-        ("CrOS", "ChromeOS"),
-        ("Mac OS X", "a Mac"),
-        ("Linux", "Linux"),
-    ]);
-    match (program, system) {
-        (Some(program), Some(system)) => format!("{program} on {system}"),
-        (Some(program), None) => program.to_owned(),
-        (None, Some(system)) => format!("a program on {system}"),
-        (None, None) => "a program that we do not know".to_owned(),
     }
 }
 
@@ -315,7 +316,11 @@ mod tests {
     }
 
     fn render(templates: &Templates, kind: MailKind) -> Rendered {
-        templates.mail(&Mail { to: "somebody@example.com".into(), kind }).unwrap()
+        render_in(Language::En, templates, kind)
+    }
+
+    fn render_in(language: Language, templates: &Templates, kind: MailKind) -> Rendered {
+        templates.mail(&Mail { to: "somebody@example.com".into(), language, kind }).unwrap()
     }
 
     /// What a reader would take for a code: capitals and digits standing alone.
@@ -331,10 +336,13 @@ mod tests {
     #[test]
     fn a_code_stands_alone_on_its_line_and_only_where_it_belongs() {
         let templates = Templates::new(&settings(None)).unwrap();
-        for kind in samples() {
+        let all =
+            Language::ALL.iter().flat_map(|language| samples().into_iter().map(|kind| (*language, kind)));
+        for (language, kind) in all {
             let (code, link) = (kind.code().map(str::to_owned), kind.link().map(str::to_owned));
-            let name = kind.name();
-            let mail = render(&templates, kind);
+            let name = format!("{} {}", language.code(), kind.name());
+            let mail = render_in(language, &templates, kind);
+            assert!(mail.html.contains(&format!("<html lang=\"{}\">", language.code())), "{name}");
             assert!(mail.subject.starts_with("[Example] "), "{name}: {}", mail.subject);
             assert_eq!(mail.text.lines().any(|line| Some(line) == code.as_deref()), code.is_some(), "{name}");
             assert_eq!(mail.text.lines().any(|line| Some(line) == link.as_deref()), link.is_some(), "{name}");
@@ -364,25 +372,52 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_says_whence_in_our_own_words() {
+    fn a_notice_says_whence_in_text_and_in_html() {
         let templates = Templates::new(&settings(None)).unwrap();
-        let agents = [
-            (
-                "Mozilla/5.0 (Linux; Android 13; SM-S908B Build/TP1A) Chrome/120 Safari/537.36",
-                "Chrome on Android",
-            ),
-            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Version/17 Safari/605", "Safari on a Mac"),
-            ("BCDF-GHJK https://evil.example/ \r\n<b>", "a program that we do not know"),
-        ];
-        for (user_agent, device) in agents {
-            let notice =
-                Notice { at: 1_700_000_000_000, ip: "2001:db8::1234".into(), user_agent: user_agent.into() };
-            let mail = render(&templates, MailKind::PasswordChanged(notice));
-            for part in ["14 November 2023, 22:13 UTC", "2001:db8::1234,", device] {
-                assert!(mail.text.contains(part) && mail.html.contains(part), "{part}: {}", mail.text);
-            }
-            assert!(!looks_like_code(&mail.text) && !mail.text.contains("http"), "{}", mail.text);
+        let user_agent = "BCDF-GHJK https://evil.example/ \r\n<b>".to_owned();
+        let notice = Notice { at: 1_700_000_000_000, ip: "2001:db8::1234".into(), user_agent };
+        let mail = render(&templates, MailKind::PasswordChanged(notice));
+        for part in ["14 November 2023, 22:13 UTC", "2001:db8::1234, with a program that we do not know"] {
+            assert!(mail.text.contains(part) && mail.html.contains(part), "{part}: {}", mail.text);
         }
+        assert!(!looks_like_code(&mail.text) && !mail.text.contains("http"), "{}", mail.text);
+    }
+
+    #[test]
+    fn e6_what_is_put_into_a_text_is_escaped_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let html = "{{ t('<i>{code} & {more}</i>', more='{code}<b>') }} {{ t(code) }}";
+        std::fs::write(dir.path().join("login_code.html"), html).unwrap();
+        let templates = Templates::new(&settings(Some(dir.path()))).unwrap();
+        let mail = render(&templates, MailKind::LoginCode { code: "<script>".into() });
+        let expected = "&lt;i&gt;&lt;script&gt; &amp; {code}&lt;b&gt;&lt;&#x2f;i&gt; &lt;script&gt;";
+        assert_eq!(mail.html, expected);
+    }
+
+    #[test]
+    fn templates_of_one_language_win_in_that_language() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, source) in [
+            ("login_code.subject.de.txt", "Ihr Code"),
+            ("login_code.de.txt", "{{ t('Hello,') }} {{ code }} ({{ language }})"),
+            ("login_code.txt", "{{ t('Hello,') }} {{ t('Code: {it}', it=code) }}"),
+            ("sms_login_code.nl.txt", "{{ code }}!"),
+        ] {
+            std::fs::write(dir.path().join(name), source).unwrap();
+        }
+        let templates = Templates::new(&settings(Some(dir.path()))).unwrap();
+        let mail =
+            |language| render_in(language, &templates, MailKind::LoginCode { code: "BCDF-GHJK".into() });
+        let german = mail(Language::De);
+        assert_eq!(german.subject, "[Example] Ihr Code");
+        assert_eq!(german.text, "Guten Tag! BCDF-GHJK (de)\n");
+        assert_eq!(mail(Language::Fr).text, "Bonjour, Code: BCDF-GHJK\n");
+        let sms = |language| {
+            let (phone, code) = ("+15550100".to_owned(), Some("BCDF-GHJK".to_owned()));
+            templates.sms(&Sms { phone, language, kind: SmsKind::LoginCode, code }).unwrap()
+        };
+        assert_eq!(sms(Language::Nl), "BCDF-GHJK!");
+        assert!(sms(Language::De).starts_with("BCDF-GHJK ist "));
     }
 
     #[test]
@@ -402,9 +437,13 @@ mod tests {
 
     #[test]
     fn a_broken_template_stops_the_start_with_one_line_that_names_file_and_line() {
-        for (source, line) in
-            [("a\n{% if %}", 2), ("a\nb\n{{ cdoe }}", 3), ("{% extends 'nothing.txt' %}", 1)]
-        {
+        for (source, line) in [
+            ("a\n{% if %}", 2),
+            ("a\nb\n{{ cdoe }}", 3),
+            ("{% extends 'nothing.txt' %}", 1),
+            ("\n{{ t('Code: {cdoe}') }}", 2),
+            ("{{ t('Code', cdoe=code) }}", 1),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let file = dir.path().join("login_code.txt");
             std::fs::write(&file, source).unwrap();

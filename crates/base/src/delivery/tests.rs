@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::language::Language;
 use crate::security::{SystemClock, TestClock};
 
 const NOW: Millis = 1_700_000_000_000;
@@ -89,7 +90,8 @@ impl House {
 
     async fn queue(&self, delivery: &Delivery, to: &str, code: &str) {
         let mut tx = self.db.write().await.unwrap();
-        let mail = Mail { to: to.into(), kind: MailKind::LoginCode { code: code.into() } };
+        let mail =
+            Mail { to: to.into(), language: Language::En, kind: MailKind::LoginCode { code: code.into() } };
         delivery.mail(&mut tx, NOW, &mail).await.unwrap();
         tx.commit().await.unwrap();
     }
@@ -136,7 +138,11 @@ async fn a_committed_mail_arrives_at_once_and_a_rolled_back_one_never() {
         async move { delivery.run(db, clock, stopped).await }
     });
     let mut tx = house.db.write().await.unwrap();
-    let mail = Mail { to: "a@example.com".into(), kind: MailKind::LoginCode { code: "LOST-CODE".into() } };
+    let mail = Mail {
+        to: "a@example.com".into(),
+        language: Language::En,
+        kind: MailKind::LoginCode { code: "LOST-CODE".into() },
+    };
     delivery.mail(&mut tx, NOW, &mail).await.unwrap();
     drop(tx);
     for code in ["BCDF-GHJK", "LMNP-QRST"] {
@@ -179,7 +185,11 @@ async fn x5_the_worker_goes_on_by_itself_when_the_server_is_back() {
     let server = sink.die().await;
     let delivery = delivery(smtp(server, TlsMode::None));
     let mut tx = house.db.write().await.unwrap();
-    let mail = Mail { to: "a@example.com".into(), kind: MailKind::LoginCode { code: "BCDF-GHJK".into() } };
+    let mail = Mail {
+        to: "a@example.com".into(),
+        language: Language::En,
+        kind: MailKind::LoginCode { code: "BCDF-GHJK".into() },
+    };
     delivery.mail(&mut tx, SystemClock.now(), &mail).await.unwrap();
     tx.commit().await.unwrap();
     let (_stop, stopped) = watch::channel(false);
@@ -328,7 +338,11 @@ async fn a_queued_mail_is_not_readable_in_the_database_nor_in_debug_output() {
     let row = conn.maybe("SELECT message FROM outbox", vec![]).await.unwrap().unwrap();
     let stored = String::from_utf8_lossy(&row.bytes(0).unwrap()).into_owned();
     assert!(!stored.contains("BCDF") && !stored.contains("example"));
-    let mail = Mail { to: "a@example.com".into(), kind: MailKind::LoginCode { code: "BCDF-GHJK".into() } };
+    let mail = Mail {
+        to: "a@example.com".into(),
+        language: Language::En,
+        kind: MailKind::LoginCode { code: "BCDF-GHJK".into() },
+    };
     assert_eq!(format!("{mail:?}"), "Mail(login_code)");
     assert!(!format!("{delivery:?}").contains("secret key"));
 }
@@ -340,8 +354,16 @@ async fn the_development_mailbox_keeps_the_newest_mails_and_text_messages() {
     house.queue(&delivery, "a@example.com", "BCDF-GHJK").await;
     let mut tx = house.db.write().await.unwrap();
     let link = MailKind::PasswordResetLink { url: "https://example.com/k".into(), username: None };
-    delivery.mail(&mut tx, NOW, &Mail { to: "a@example.com".into(), kind: link }).await.unwrap();
-    let sms = Sms { phone: "+15550100".into(), kind: SmsKind::LoginCode, code: Some("LMNP-QRST".into()) };
+    delivery
+        .mail(&mut tx, NOW, &Mail { to: "a@example.com".into(), language: Language::En, kind: link })
+        .await
+        .unwrap();
+    let sms = Sms {
+        phone: "+15550100".into(),
+        language: Language::En,
+        kind: SmsKind::LoginCode,
+        code: Some("LMNP-QRST".into()),
+    };
     delivery.sms(&mut tx, NOW, &sms).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(delivery.deliver_due(&house.db, NOW + 5).await.unwrap(), 3);

@@ -91,7 +91,9 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
         .map(|typed| EmailAddress::parse(typed, longest).ok_or_else(|| invalid(typed, "is no email address")))
         .transpose()?;
     let name = match new.username.as_deref() {
-        Some(typed) => Username::parse(&ctx.config.account, typed).map_err(|p| invalid(typed, &p.message))?,
+        Some(typed) => {
+            Username::parse(&ctx.config.account, typed).map_err(|p| invalid(typed, &p.message.to_string()))?
+        }
         None => made_up(ctx, email.as_ref())?,
     };
     let hash = match &new.password {

@@ -4,7 +4,7 @@ use vestibule_base::config::{Action, Validator as Configured};
 use vestibule_base::delivery::MailKind;
 use vestibule_base::ratelimit::{self, Usage};
 use vestibule_base::security::password::{
-    self as hashing, MIN_LENGTH_WITHOUT_VALIDATORS, Password, PasswordHash, Validator,
+    self as hashing, Attribute, MIN_LENGTH_WITHOUT_VALIDATORS, Password, PasswordHash, Validator,
 };
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, links, logins, processes, sessions};
@@ -41,8 +41,8 @@ pub(super) fn weaknesses(
     username: Option<&str>,
     email: Option<&str>,
 ) -> Vec<Problem> {
-    let named = username.map(|name| ("username", name)).into_iter();
-    let attributes: Vec<(&str, &str)> = named.chain(email.map(|email| ("email address", email))).collect();
+    let named = username.map(|name| (Attribute::Username, name)).into_iter();
+    let attributes: Vec<_> = named.chain(email.map(|email| (Attribute::Email, email))).collect();
     let found = hashing::validate(&validators(ctx), password.expose(), &attributes);
     found.into_iter().map(Problem::from).collect()
 }

@@ -5,6 +5,7 @@ mod record;
 pub use record::{Method, Record};
 
 use vestibule_base::config::ClientKind;
+use vestibule_base::language::AcceptLanguage;
 use vestibule_base::security::{Millis, Token};
 use vestibule_base::storage::users::User;
 
@@ -33,6 +34,8 @@ pub struct Visit {
     pub network: String,
     /// What the client calls itself.
     pub user_agent: String,
+    /// Which languages the client likes.
+    pub languages: AcceptLanguage,
     /// When the request came.
     pub now: Millis,
 }

@@ -11,8 +11,9 @@ export function chosen() {
 
 /** Chooses the first language of the browser that there is, and loads its texts. */
 export async function load(languages) {
-    const wanted = navigator.languages.map((tag) => tag.toLowerCase().split("-")[0]);
-    language = wanted.find((tag) => languages.includes(tag)) ?? languages[0];
+    const liked = navigator.languages.flatMap((tag) => [tag, tag.split("-")[0]]);
+    const known = (tag) => languages.find((language) => language.toLowerCase() === tag.toLowerCase());
+    language = liked.map(known).find(Boolean) ?? languages[0];
     const response = await fetch(`/_portal/locales/${language}.json`);
     texts = await response.json();
     document.documentElement.lang = language;

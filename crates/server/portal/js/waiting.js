@@ -1,5 +1,5 @@
-// What pages of pending steps share. Seam: abandonButton() gives the login up; resendButton(path, allowed) has a code sent
-// again; lost(answer) has people begin anew where nothing is awaited any more (409), and gives whether that was so.
+// What pages of pending steps share. Seam: abandonButton() gives the login up; resendButton(path, allowed, body) has a code
+// sent again; lost(answer) has people begin anew where nothing is awaited any more (409), and gives whether that was so.
 
 import { call } from "./api.js";
 import { h, replace } from "./dom.js";
@@ -21,12 +21,12 @@ export function abandonButton(label = t("action.start_over")) {
 }
 
 /** A button that has a code sent once more, where the settings allow it. */
-export function resendButton(path, allowed) {
+export function resendButton(path, allowed, body) {
     if (!allowed) return null;
     const said = h("div", { class: "said", "aria-live": "polite" });
     const resend = async () => {
         replace(said);
-        const answer = await call("POST", path);
+        const answer = await call("POST", path, body);
         if (answer.ok) notify(t("waiting.resent"));
         else replace(said, message(answer.status === 409 ? t("waiting.resent_enough") : describe(answer), "bad"));
     };

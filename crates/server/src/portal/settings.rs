@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 use url::Url;
 use vestibule_base::config::{Config, Presence, SignupField};
 
-/// The languages of the portal: those of `portal/locales`, English first.
-pub(super) const LANGUAGES: [&str; 5] = ["en", "de", "es", "fr", "nl"];
-
 /// The whole document. It holds nothing that is not for everybody.
 pub(super) fn json(config: &Config) -> Value {
     let prefix = config.headless.path_prefix.trim_end_matches('/');
@@ -17,7 +14,7 @@ pub(super) fn json(config: &Config) -> Value {
         "logo": logo(config),
         "links": portal.links,
         "home_url": portal.home_url.as_deref().unwrap_or("/account"),
-        "languages": LANGUAGES,
+        "languages": languages(config),
         "api": format!("{prefix}/browser/v1"),
         "csrf": { "cookie": config.csrf.cookie_name, "header": config.csrf.header_name },
         "return_origins": config.return_origins(),
@@ -39,6 +36,12 @@ pub(super) fn json(config: &Config) -> Value {
         "mailbox": config.email.is_development().then_some("/_dev/mail"),
         "specification": config.headless.serve_specification.then(|| format!("{prefix}/openapi.html")),
     })
+}
+
+/// The tags of the languages to choose from; the first is for those who know none of them.
+fn languages(config: &Config) -> Vec<&'static str> {
+    let others = config.server.languages().iter().filter(|language| **language != config.server.language);
+    std::iter::once(&config.server.language).chain(others).map(|language| language.code()).collect()
 }
 
 /// Whether the logo is a file on this machine.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use vestibule_base::language::Language;
+
 use super::files::EMBEDDED;
-use super::settings::LANGUAGES;
 
 type Texts = BTreeMap<String, String>;
 
@@ -22,8 +23,8 @@ fn places(text: &str) -> BTreeSet<&str> {
 fn every_language_has_every_text() {
     let english = texts("en");
     let files = EMBEDDED.iter().filter(|(path, _)| path.starts_with("locales/")).count();
-    assert_eq!(files, LANGUAGES.len());
-    for language in LANGUAGES {
+    assert_eq!(files, Language::ALL.len());
+    for language in Language::ALL.iter().map(|language| language.code()) {
         let texts = texts(language);
         let keys = |texts: &Texts| texts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&texts), keys(&english), "{language}");

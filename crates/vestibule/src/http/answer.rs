@@ -5,9 +5,10 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use vestibule_base::language::Language;
 use vestibule_core::login::flows;
 use vestibule_core::visit::Granted;
-use vestibule_core::{Ctx, Outcome, Refusal, Visit};
+use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 
 use super::envelope::{self, Envelope, Meta, Wrong};
 use super::view;
@@ -110,14 +111,14 @@ async fn unauthenticated(ctx: &Ctx, visit: &Visit, status: StatusCode) -> Outcom
 /// Every refusal has its status here.
 pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Response<Body> {
     let answer = match refusal {
-        Refusal::Invalid(problems) => return invalid(problems.into_iter().map(Wrong::from).collect()),
+        Refusal::Invalid(problems) => return wrong(StatusCode::BAD_REQUEST, problems, ctx.language(visit)),
         Refusal::Unauthenticated => unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await,
         Refusal::Gone => unauthenticated(ctx, visit, StatusCode::GONE).await,
         Refusal::Reauthenticate => reauthenticate(ctx, visit).await,
         Refusal::Forbidden => Ok(Answer::status(StatusCode::FORBIDDEN)),
         Refusal::NotFound => Ok(Answer::status(StatusCode::NOT_FOUND)),
         Refusal::Conflict => Ok(Answer::status(StatusCode::CONFLICT)),
-        Refusal::Blocked(problem) => return wrong(StatusCode::CONFLICT, &[Wrong::from(problem)]),
+        Refusal::Blocked(problem) => return wrong(StatusCode::CONFLICT, vec![problem], ctx.language(visit)),
         Refusal::Limited => Ok(Answer::status(StatusCode::TOO_MANY_REQUESTS)),
         Refusal::Fault(fault) => Err(Refusal::Fault(fault)),
     };
@@ -134,13 +135,15 @@ async fn reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Answer> {
     Answer::envelope(StatusCode::UNAUTHORIZED, view::current(current, Some(flows)), meta)
 }
 
-/// What the caller did wrong.
-pub(super) fn invalid(errors: Vec<Wrong>) -> Response<Body> {
-    wrong(StatusCode::BAD_REQUEST, &errors)
-}
-
-fn wrong(status: StatusCode, errors: &[Wrong]) -> Response<Body> {
-    write(status, &Envelope { status: status.as_u16(), data: None, meta: None, errors })
+/// What the caller did wrong, in their language.
+pub(super) fn wrong(status: StatusCode, problems: Vec<Problem>, language: Language) -> Response<Body> {
+    let errors: Vec<_> = problems.into_iter().map(|problem| Wrong::new(problem, language)).collect();
+    let mut response =
+        write(status, &Envelope { status: status.as_u16(), data: None, meta: None, errors: &errors });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Language"));
+    response
 }
 
 /// What we could not do; the log says why.

@@ -18,7 +18,7 @@ use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
 use super::answer::{self, Answer, Handed};
 use super::cookies::{self, Cookies};
 use super::csrf::{Csrf, Held};
-use super::envelope::{Wrong, bare};
+use super::envelope::bare;
 use super::input::Form;
 use super::json;
 use super::request::{self, PATIENCE};
@@ -214,7 +214,7 @@ impl Door {
         let limit = door.ctx.config.server.body_limit as usize;
         let mut field = None;
         if manner.proof == Proof::HeaderOrField && !safe {
-            let Some(read) = request::body(body, limit).await else { return unreadable() };
+            let Some(read) = request::body(body, limit).await else { return door.unreadable(&parts.headers) };
             let fields = fields(&parts.headers, &read);
             field = fields.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, value)| value);
             body = Body::from(read);
@@ -227,7 +227,7 @@ impl Door {
         }
         let body = match if safe { Some(Bytes::new()) } else { request::body(body, limit).await } {
             Some(body) => body,
-            None => return unreadable(),
+            None => return door.unreadable(&parts.headers),
         };
         let visit = request::visit(&door.ctx, &door.threshold, door.client, &parts.headers, admitted.address);
         let mut call = Call {
@@ -255,6 +255,15 @@ impl Door {
             Ok(Err(refusal)) => door.refuse(call, refusal, held.as_ref()).await,
             Err(_) => answer::overdue(),
         }
+    }
+
+    /// A body that is too long, or too slow: the connection is of no more use.
+    fn unreadable(&self, headers: &HeaderMap) -> Response<Body> {
+        let server = &self.ctx.config.server;
+        let language = request::languages(headers).choose(server.languages(), server.language);
+        let mut response = answer::wrong(StatusCode::BAD_REQUEST, vec![Problem::malformed()], language);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// Answers a refusal. What it was about to issue was rolled back.
@@ -344,13 +353,6 @@ impl Door {
         }
         response
     }
-}
-
-/// A body that is too long, or too slow: the connection is of no more use.
-fn unreadable() -> Response<Body> {
-    let mut response = answer::invalid(vec![Wrong::from(Problem::malformed())]);
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 fn fields(headers: &HeaderMap, body: &Bytes) -> Vec<(String, String)> {

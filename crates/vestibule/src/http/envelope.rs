@@ -1,11 +1,13 @@
 //! The JSON around every answer.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use vestibule_base::language::Language;
 use vestibule_core::Problem;
 
 /// `status`, `data`, `meta`, `errors`.
@@ -54,18 +56,18 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// A [`Problem`] as it is written.
+/// A [`Problem`] as it is written, in somebody's language.
 #[derive(Debug, Serialize)]
 pub(super) struct Wrong {
-    message: String,
+    message: Cow<'static, str>,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'static str>,
 }
 
-impl From<Problem> for Wrong {
-    fn from(problem: Problem) -> Self {
-        Self { message: problem.message.into_owned(), code: problem.code, param: problem.param }
+impl Wrong {
+    pub(super) fn new(problem: Problem, language: Language) -> Self {
+        Self { message: problem.message.to(language), code: problem.code, param: problem.param }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 use vestibule_base::config::ClientKind;
+use vestibule_base::language::AcceptLanguage;
 use vestibule_base::security::Token;
 use vestibule_core::visit::{Change, Session};
 use vestibule_core::{Ctx, Visit};
@@ -64,9 +65,15 @@ pub(super) fn visit(
         trusted: None,
         ip: address.to_string(),
         network: threshold.network(address),
+        languages: languages(headers),
         user_agent: agent.chars().take(LONGEST_USER_AGENT).collect(),
         now: ctx.clock.now(),
     }
+}
+
+/// What the client says about the languages that it reads.
+pub(super) fn languages(headers: &HeaderMap) -> AcceptLanguage {
+    AcceptLanguage::new(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
 }
 
 /// What a browser shows to prove that it was trusted.

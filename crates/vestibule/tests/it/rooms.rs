@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 const BASE: Rooms = &[
-    ("config", &[]),
-    ("security", &["config"]),
+    ("language", &[]),
+    ("config", &["language"]),
+    ("security", &["language", "config"]),
     ("storage", &["config", "security"]),
     ("outbound", &["config", "security", "storage"]),
     ("ratelimit", &["config", "security", "storage"]),
-    ("delivery", &["config", "security", "storage", "outbound"]),
+    ("delivery", &["language", "config", "security", "storage", "outbound"]),
 ];
 
 const CORE: Rooms = &[

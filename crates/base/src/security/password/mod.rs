@@ -20,7 +20,8 @@ pub use formats::{BadHash, needs_rehash, usable};
 pub use params::{Argon2Params, BadParams};
 pub use pool::{HashError, HashPool, PoolError};
 pub use validators::{
-    DEFAULT_MAX_SIMILARITY, DEFAULT_MIN_LENGTH, MIN_LENGTH_WITHOUT_VALIDATORS, Validator, Weakness, validate,
+    Attribute, DEFAULT_MAX_SIMILARITY, DEFAULT_MIN_LENGTH, MIN_LENGTH_WITHOUT_VALIDATORS, Validator,
+    Weakness, validate,
 };
 
 /// The longest password that is looked at, in bytes. It bounds what one request can make the hashers read.

@@ -1,6 +1,7 @@
 //! Which passwords are too weak: the four validators that Django has, by their names there.
 
 use super::common::is_common;
+use crate::language::Text;
 
 /// [`Validator::MinimumLength`] unless configured, in characters.
 pub const DEFAULT_MIN_LENGTH: usize = 8;
@@ -36,7 +37,25 @@ pub struct Weakness {
     /// Django's code for it, such as `password_too_short`.
     pub code: &'static str,
     /// A sentence for whoever chose the password.
-    pub message: String,
+    pub message: Text,
+}
+
+/// What is known of a user, and should not be their password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attribute {
+    /// The username.
+    Username,
+    /// An email address.
+    Email,
+}
+
+impl Attribute {
+    fn too_similar(self) -> Text {
+        match self {
+            Self::Username => Text::new("This password is too much like your username."),
+            Self::Email => Text::new("This password is too much like your email address."),
+        }
+    }
 }
 
 impl Validator {
@@ -54,42 +73,39 @@ impl Validator {
         })
     }
 
-    fn judge(&self, password: &str, attributes: &[(&str, &str)]) -> Option<Weakness> {
-        match *self {
+    fn judge(&self, password: &str, attributes: &[(Attribute, &str)]) -> Option<Weakness> {
+        let (code, message) = match *self {
             Self::UserAttributeSimilarity { max_similarity } => {
-                let (name, _) =
+                let (attribute, _) =
                     attributes.iter().find(|(_, value)| resembles(password, value, max_similarity))?;
-                Some(weakness("password_too_similar", format!("This password is too much like your {name}.")))
+                ("password_too_similar", attribute.too_similar())
             }
-            Self::MinimumLength { min_length } => (password.chars().count() < min_length).then(|| {
-                let plural = if min_length == 1 { "" } else { "s" };
-                weakness(
-                    "password_too_short",
-                    format!("Choose a password of at least {min_length} character{plural}."),
-                )
-            }),
-            Self::Common => is_common(password).then(|| {
-                weakness("password_too_common", "Many people use this password: choose another.".to_owned())
-            }),
-            Self::Numeric => (!password.is_empty() && password.chars().all(char::is_numeric)).then(|| {
-                weakness(
-                    "password_entirely_numeric",
-                    "Choose a password that is not made of digits only.".to_owned(),
-                )
-            }),
-        }
+            Self::MinimumLength { min_length } if password.chars().count() < min_length => {
+                let message = Text::counted(
+                    u64::try_from(min_length).unwrap_or(u64::MAX),
+                    "Choose a password of at least one character.",
+                    "Choose a password of at least {count} characters.",
+                );
+                ("password_too_short", message)
+            }
+            Self::Common if is_common(password) => {
+                ("password_too_common", Text::new("Many people use this password: choose another."))
+            }
+            Self::Numeric if !password.is_empty() && password.chars().all(char::is_numeric) => {
+                let message = Text::new("Choose a password that is not made of digits only.");
+                ("password_entirely_numeric", message)
+            }
+            Self::MinimumLength { .. } | Self::Common | Self::Numeric => return None,
+        };
+        Some(Weakness { code, message })
     }
 }
 
 /// Everything that `validators` find wrong with `password`, in their order. `attributes` are what is known of the
-/// user, each with the name it has in a sentence ("email address").
+/// user.
 #[must_use]
-pub fn validate(validators: &[Validator], password: &str, attributes: &[(&str, &str)]) -> Vec<Weakness> {
+pub fn validate(validators: &[Validator], password: &str, attributes: &[(Attribute, &str)]) -> Vec<Weakness> {
     validators.iter().filter_map(|validator| validator.judge(password, attributes)).collect()
-}
-
-fn weakness(code: &'static str, message: String) -> Weakness {
-    Weakness { code, message }
 }
 
 /// Whether the password is as much as `limit` like the value or one of its parts, such as the name in an address.
@@ -139,10 +155,15 @@ fn count(characters: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::Attribute::{Email, Username};
     use super::*;
     use proptest::prelude::*;
 
-    fn codes(validators: &[Validator], password: &str, attributes: &[(&str, &str)]) -> Vec<&'static str> {
+    fn codes(
+        validators: &[Validator],
+        password: &str,
+        attributes: &[(Attribute, &str)],
+    ) -> Vec<&'static str> {
         validate(validators, password, attributes).into_iter().map(|weakness| weakness.code).collect()
     }
 
@@ -156,7 +177,7 @@ mod tests {
         );
         assert!(codes(&eight, &"x".repeat(4096), &[]).is_empty());
         let one = validate(&[Validator::MinimumLength { min_length: 1 }], "", &[]);
-        assert_eq!(one[0].message, "Choose a password of at least 1 character.");
+        assert_eq!(one[0].message.to_string(), "Choose a password of at least one character.");
     }
 
     #[test]
@@ -189,7 +210,7 @@ mod tests {
     #[test]
     fn p5_similar_to_the_account() {
         let similar = [Validator::UserAttributeSimilarity { max_similarity: DEFAULT_MAX_SIMILARITY }];
-        let jane = [("username", "jdoe99"), ("email address", "Jane.Roe-Smith@example.org")];
+        let jane = [(Username, "jdoe99"), (Email, "Jane.Roe-Smith@example.org")];
         for (password, name) in [
             ("jdoe99", "username"),
             ("99eodj", "username"),
@@ -199,13 +220,13 @@ mod tests {
         ] {
             let found = validate(&similar, password, &jane);
             assert_eq!(found[0].code, "password_too_similar", "{password}");
-            assert_eq!(found[0].message, format!("This password is too much like your {name}."));
+            assert_eq!(found[0].message.to_string(), format!("This password is too much like your {name}."));
             assert_eq!(found.len(), 1);
         }
         for password in ["correct horse battery", "org-and-all-that-comes-with-it", ""] {
             assert!(codes(&similar, password, &jane).is_empty(), "{password}");
         }
-        assert!(codes(&similar, "anything", &[("username", ""), ("email address", "@")]).is_empty());
+        assert!(codes(&similar, "anything", &[(Username, ""), (Email, "@")]).is_empty());
     }
 
     #[test]
@@ -223,8 +244,8 @@ mod tests {
             "password_too_common",
             "password_entirely_numeric",
         ];
-        assert_eq!(codes(&all, "123456", &[("username", "123456")]), expected);
-        assert!(codes(&all, "vestibule-of-the-house", &[("username", "jane")]).is_empty());
+        assert_eq!(codes(&all, "123456", &[(Username, "123456")]), expected);
+        assert!(codes(&all, "vestibule-of-the-house", &[(Username, "jane")]).is_empty());
         assert!(codes(&[], "", &[]).is_empty());
         assert_eq!(Validator::named("minimumlengthvalidator"), None);
     }

@@ -30,5 +30,5 @@ export async function render() {
 }
 
 function entry({ phone, verified }) {
-    return row({ name: phone, badges: [verified ? badge(t("emails.verified"), "good") : badge(t("emails.unverified"), "warn")] });
+    return row({ name: phone, badges: [verified ? badge(t("phone.verified"), "good") : badge(t("phone.unverified"), "warn")] });
 }

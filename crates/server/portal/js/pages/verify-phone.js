@@ -32,7 +32,10 @@ export function render({ carry }) {
         t("verify_phone.title"),
         { lead: carry?.phone ? t("verify_phone.lead_to", { phone: carry.phone }) : t("verify_phone.lead") },
         form({ fields: [codeField()], submit: t("action.confirm"), action }),
-        pending && resendButton("auth/phone/verify/resend", state.settings.resend.phone),
+        // A change of somebody who is logged in is asked for anew instead.
+        pending
+            ? resendButton("auth/phone/verify/resend", state.settings.resend.phone)
+            : resendButton("account/phone", Boolean(carry?.phone), { phone: carry?.phone }),
         pending && state.settings.change.phone && button(t("verify_phone.change"), change, "quiet"),
         pending ? abandonButton() : link(t("action.back"), "/account/phone", { class: "button quiet" }),
     );
