@@ -6,10 +6,10 @@ import { t } from "./i18n.js";
 
 const SHOWN_MS = 8000;
 
-/** Shows a notice at the foot of the window, which screen readers read when they have a moment. */
+/** Shows a notice at the foot of the window in the place of an earlier one, which screen readers read when they have a moment. */
 export function notify(text) {
     const close = h("button", { type: "button", class: "quiet", "aria-label": t("action.close"), onclick: () => notice.remove() }, "×");
     const notice = h("div", { class: "notice" }, h("p", {}, text), close);
-    document.getElementById("notices").append(notice);
+    document.getElementById("notices").replaceChildren(notice);
     setTimeout(() => notice.remove(), SHOWN_MS);
 }

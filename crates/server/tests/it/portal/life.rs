@@ -71,6 +71,7 @@ fn sign_up(world: &mut World, page: &mut Page) {
     page.click("button", "Confirm");
     page.at("/account");
     page.see("Worth doing");
+    page.click("button", "Close");
     page.look("overview");
 }
 
@@ -152,6 +153,7 @@ fn set_up_second_factor(page: &mut Page) -> (App, Vec<String>) {
     assert_eq!(codes.len(), 10, "{list}");
     page.click("button", "Hide the codes");
     page.miss("Keep them where");
+    page.click("button", "Close");
     page.look("security");
     (app, codes)
 }
@@ -180,7 +182,7 @@ fn log_in_with_second_factor(page: &mut Page, app: &mut App) {
 }
 
 /// What the second factor is asked for by.
-const SECOND_FACTOR: &str = "Code of your app, or a recovery code";
+const SECOND_FACTOR: &str = "Code of your authenticator app, or a recovery code";
 
 fn log_in_with_recovery_code(other: &mut Page, recovery: &[String]) {
     other.go("/account/login");

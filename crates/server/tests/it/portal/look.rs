@@ -38,6 +38,7 @@ impl Page {
         let folder = pictures().join(self.width.to_string());
         fs::create_dir_all(&folder).unwrap();
         let mut faults = self.browser.troubles();
+        self.browser.run("scrollTo(0, 0)").unwrap();
         for dark in [true, false] {
             self.darken(dark);
             let scheme = if dark { "dark" } else { "light" };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod edges;
 mod life;
 mod look;
 mod page;
@@ -30,4 +31,14 @@ fn portal_ways_in_at_a_desk() {
 #[test]
 fn portal_ways_in_on_a_phone() {
     ways::enter(NARROW);
+}
+
+#[test]
+fn portal_edges_at_a_desk() {
+    edges::try_all(WIDE);
+}
+
+#[test]
+fn portal_edges_on_a_phone() {
+    edges::try_all(NARROW);
 }

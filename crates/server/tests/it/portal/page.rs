@@ -79,6 +79,11 @@ impl Page {
         });
     }
 
+    /// Types into whatever has the focus.
+    pub(super) fn type_text(&mut self, text: &str) {
+        self.browser.command("Input.insertText", json!({ "text": text }));
+    }
+
     /// Presses a key: `Enter`, `Escape` or `Tab`.
     pub(super) fn key(&mut self, key: &str) {
         let (code, text) = match key {

@@ -12,7 +12,7 @@ use vestibule_testkit::totp::{AuthenticatorApp, PERIOD};
 
 use super::look;
 use super::page::Page;
-use crate::cli::{Server, vestibule};
+use crate::cli::{Server, run, vestibule};
 use crate::devtools::{Browser, chromium};
 use crate::http::ask;
 use crate::oidc_provider::{self, BY_SECRET, Provider, SECRET};
@@ -48,6 +48,13 @@ impl World {
         let mut command = vestibule(folder.path(), &["serve"]);
         let server = Server::start_at(address, command.stderr(log(LOG)));
         Some(Self { site, axe: look::axe(), chromium, provider, address, read: 0, _server: server, folder })
+    }
+
+    /// Makes an account with a verified address; gives its password.
+    pub(super) fn make(&self, email: &str) -> String {
+        let made = run(self.folder.path(), &["users", "create", "--email", email, "--verified", "--json"]);
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        made["generated_password"].as_str().unwrap().to_owned()
     }
 
     /// A browser that nobody used before.
