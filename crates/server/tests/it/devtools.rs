@@ -115,7 +115,8 @@ impl Browser {
     /// What an expression comes to in the page, once it is settled; the error that it throws, if it does.
     pub(crate) fn run(&mut self, expression: &str) -> Result<Value, String> {
         let evaluate = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let mut done = self.command("Runtime.evaluate", evaluate);
+        // A page that gives way to another one cannot say anything.
+        let mut done = self.attempt("Runtime.evaluate", evaluate).map_err(|error| error.to_string())?;
         match done["exceptionDetails"].take() {
             Value::Null => Ok(done["result"]["value"].take()),
             thrown => Err(thrown["exception"]["description"].as_str().unwrap_or("no error").to_owned()),

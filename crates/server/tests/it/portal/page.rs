@@ -174,18 +174,23 @@ impl Page {
         text.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// Waits until what has this role and name has the focus.
+    #[track_caller]
+    pub(super) fn focused(&mut self, role: &str, name: &str) {
+        self.until(&format!("the focus on the {role} {name:?}"), |page| {
+            let focus = page.focus().map_err(|error| error.to_string())?;
+            (focus == (role.into(), name.into())).then_some(()).ok_or_else(|| format!("it is on {focus:?}"))
+        });
+    }
+
     /// The role and name of what has the focus.
-    pub(super) fn focus(&mut self) -> (String, String) {
-        let Ok(found) = self.browser.attempt(
-            "Runtime.evaluate",
-            json!({ "expression": "document.activeElement", "objectGroup": "page" }),
-        ) else {
-            return Default::default();
-        };
-        let query = json!({ "objectId": found["result"]["objectId"] });
-        let tree = self.browser.attempt("Accessibility.getPartialAXTree", query).unwrap_or_default();
+    fn focus(&mut self) -> Result<(String, String), Value> {
+        let evaluate = json!({ "expression": "document.activeElement", "objectGroup": "page" });
+        let found = self.browser.attempt("Runtime.evaluate", evaluate)?;
+        let query = json!({ "objectId": found["result"]["objectId"], "fetchRelatives": false });
+        let tree = self.browser.attempt("Accessibility.getPartialAXTree", query)?;
         let part = |name: &str| tree["nodes"][0][name]["value"].as_str().unwrap_or_default().to_owned();
-        (part("role"), part("name"))
+        Ok((part("role"), part("name")))
     }
 
     /// Gives the window another width; the height is that of a screen of such a width.
