@@ -80,7 +80,7 @@ fn returns(page: &mut Page, elsewhere: &str, password: &str) {
 /// Everything can be done without a mouse, and the focus goes where people would look.
 fn by_keys(page: &mut Page, password: &str) {
     page.go("/account/login");
-    page.settle();
+    page.see("Forgot your password?");
     page.key("Tab");
     page.focused("link", "Skip to the content");
     page.key("Enter");
@@ -201,7 +201,8 @@ fn somewhere_else() -> String {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
-            let page = "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>Elsewhere</title>Welcome elsewhere";
+            let page =
+                "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>Elsewhere</title>Welcome elsewhere";
             let _ = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",

@@ -146,11 +146,6 @@ impl Page {
         });
     }
 
-    /// Whether something of this role and name is there right now.
-    pub(super) fn has(&mut self, role: &str, name: &str) -> bool {
-        self.only(role, name).is_ok()
-    }
-
     /// The value of a property of an element, by a CSS selector, once there is such an element.
     #[track_caller]
     pub(super) fn property(&mut self, selector: &str, property: &str) -> String {
@@ -246,7 +241,7 @@ impl Page {
         let url = self.url();
         let text = self.text();
         let controls: Vec<String> =
-            self.nodes(None).iter().filter(|node| is_of_interest(node)).map(|node| told(node)).collect();
+            self.nodes(None).iter().filter(|node| is_of_interest(node)).map(told).collect();
         let troubles = self.browser.troubles();
         let picture = pictures().join(format!("failed-{}.png", self.width));
         let _ = std::fs::create_dir_all(pictures()).and_then(|()| std::fs::write(&picture, self.picture()));
