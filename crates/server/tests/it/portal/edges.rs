@@ -80,7 +80,7 @@ fn returns(page: &mut Page, elsewhere: &str, password: &str) {
 /// Everything can be done without a mouse, and the focus goes where people would look.
 fn by_keys(page: &mut Page, password: &str) {
     page.go("/account/login");
-    page.settle();
+    page.see("Forgot your password?");
     page.key("Tab");
     page.focused("link", "Skip to the content");
     page.key("Enter");
@@ -91,7 +91,7 @@ fn by_keys(page: &mut Page, password: &str) {
     page.key("Tab");
     page.type_text("wrong");
     page.key("Enter");
-    page.see("are not correct");
+    page.see("or the password is not correct");
     page.look("login-wrong");
     page.fill("Password", password);
     page.key("Enter");

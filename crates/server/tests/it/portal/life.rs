@@ -143,11 +143,9 @@ fn set_up_second_factor(page: &mut Page) -> (App, Vec<String>) {
     let code = app.code(page);
     page.fill("Code that the app shows", &code);
     page.click("button", "Turn on");
-    // A signup is no proof of who is there now.
     page.meet("dialog", "Is it you?");
     page.look("reauthenticate");
-    page.fill("Password", PASSWORDS[1]);
-    page.click("button", "Confirm");
+    prove(page, PASSWORDS[1]);
     page.see("Your authenticator app is set up.");
     page.see("10 of 10 codes are left.");
     page.look("security-codes");
@@ -269,6 +267,9 @@ fn manage_passkeys(page: &mut Page) {
     page.look("security-key-add");
     page.fill("Name · optional", "Laptop");
     page.click("button", "Continue");
+    page.meet("dialog", "Is it you?");
+    page.look("reauthenticate-with-factor");
+    prove(page, PASSWORDS[2]);
     page.see("The key is added.");
     page.see("Laptop");
     // The same device again.
@@ -291,10 +292,13 @@ fn manage_passkeys(page: &mut Page) {
     page.click("button", "Use a passkey");
     page.at("/account");
     page.click("link", "Second factor");
+    page.click("button", "Rename: Old laptop, with a name that is longer than anybody would think of");
+    page.key("Escape");
     page.click("button", "Remove: Old laptop, with a name that is longer than anybody would think of");
     page.meet("dialog", "Remove this key?");
     page.look("security-key-remove");
     page.click("button", "Remove");
+    prove(page, PASSWORDS[2]);
     page.see("The key is removed.");
     page.browser.unplug(&key);
 }
@@ -345,6 +349,13 @@ fn remove_second_factor(page: &mut Page) {
     log_out(page);
     log_in(page, PASSWORDS[2]);
     page.at("/account");
+}
+
+/// In the dialog that asks once more who is there: a login is no proof of that.
+fn prove(page: &mut Page, password: &str) {
+    page.fill("Password", password);
+    page.key("Enter");
+    page.miss("Is it you?");
 }
 
 /// On the login page, as she is known in the end.
