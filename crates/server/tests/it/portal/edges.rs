@@ -91,7 +91,7 @@ fn by_keys(page: &mut Page, password: &str) {
     page.key("Tab");
     page.type_text("wrong");
     page.key("Enter");
-    page.see("are not correct");
+    page.see("or the password is not correct");
     page.look("login-wrong");
     page.fill("Password", password);
     page.key("Enter");
