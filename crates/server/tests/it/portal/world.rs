@@ -65,7 +65,7 @@ impl World {
     /// The next message that comes to an address or a phone number.
     #[track_caller]
     pub(super) fn message(&mut self, to: &str) -> Value {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(20);
         loop {
             let listed = ask(self.address, "GET", "/_dev/mail.json", &[], "").json();
             let number = |message: &Value| message["id"].as_u64().unwrap_or_default();
