@@ -10,7 +10,7 @@ import { proceed } from "./router.js";
 import { flow } from "./state.js";
 import { get, isConditional, isSupported } from "./webauthn.js";
 
-/** The offer of the page: what ends it, and the answer of the API that it waits for. */
+/** The offer of the page: what ends it, and whether it has let somebody in, once that is known. */
 let offer = null;
 
 /** Whether passkeys can be used to log in here. */
@@ -25,7 +25,8 @@ export function passkeyButton() {
         replace(said);
         // A browser does one thing with passkeys at a time, and the server knows one challenge.
         offer?.controller.abort();
-        await offer?.asked;
+        // A passkey that was picked a moment ago is on its way.
+        if (await offer?.entered) return;
         const options = await call("GET", "auth/webauthn/login");
         const credential = options.ok && (await get(options.data));
         if (options.ok && !credential) return replace(said, message(t("passkey.cancelled")));
@@ -39,11 +40,16 @@ export function passkeyButton() {
 export async function offerPasskeys(signal) {
     const controller = new AbortController();
     signal.addEventListener("abort", () => controller.abort());
-    offer = { controller, asked: null };
-    if (!(await isConditional()) || controller.signal.aborted) return;
-    offer.asked = call("GET", "auth/webauthn/login");
-    const options = await offer.asked;
-    if (!options.ok || controller.signal.aborted) return;
-    const credential = await get(options.data, { conditional: true, signal: controller.signal }).catch(() => null);
-    if (credential && !signal.aborted) proceed(await call("POST", "auth/webauthn/login", { credential }));
+    offer = { controller, entered: wait(signal, controller.signal) };
+    await offer.entered;
+}
+
+/** Whether somebody has come in by what was offered: until then, or until `givenUp` ends it, or the page (`signal`). */
+async function wait(signal, givenUp) {
+    if (!(await isConditional()) || givenUp.aborted) return false;
+    const options = await call("GET", "auth/webauthn/login");
+    if (!options.ok || givenUp.aborted) return false;
+    const credential = await get(options.data, { conditional: true, signal: givenUp }).catch(() => null);
+    if (!credential || signal.aborted) return false;
+    return proceed(await call("POST", "auth/webauthn/login", { credential }));
 }

@@ -52,8 +52,14 @@ export function proceed(answer, carry = null) {
     }
     if (answer.status !== 401 && answer.status !== 410) return false;
     const pending = pendingFlow(answer.flows);
-    navigate(pending ? pageOf(pending) : "/account/login", { carry });
+    navigate(pending ? pageOf(pending) : login(), { carry });
     return true;
+}
+
+/** The login, and from there back to the page of the account that is shown now. */
+function login() {
+    const within = match(location.pathname)?.route.access === "user" && here() !== "/account";
+    return within ? `/account/login?next=${encodeURIComponent(here())}` : "/account/login";
 }
 
 /** Draws the page once more. */
@@ -104,7 +110,7 @@ function guard(route) {
     if (route.access !== "user" || state.session) return null;
     const pending = pendingFlow(state.flows);
     if (pending) return pageOf(pending);
-    return here() === "/account" ? "/account/login" : `/account/login?next=${encodeURIComponent(here())}`;
+    return login();
 }
 
 /** A page's content and title; those of a page that says so where it fails. */

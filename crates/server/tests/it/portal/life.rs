@@ -79,6 +79,10 @@ fn sign_up(world: &mut World, page: &mut Page) {
     page.see("Worth doing");
     page.click("button", "Close");
     page.look("overview");
+    page.go("/_dev/mail");
+    page.see(ADA);
+    page.look("mailbox");
+    page.go("/account");
 }
 
 fn change_emails(world: &mut World, page: &mut Page) {
@@ -215,6 +219,8 @@ fn end_sessions(page: &mut Page, other: &mut Page, recovery: &[String]) {
         log_in_with_recovery_code(other, codes);
     }
     page.click("link", "Overview");
+    page.see("Worth doing");
+    page.settle();
     page.click("link", "Sessions");
     page.click("button", "End all others");
     page.see("2 other sessions end.");

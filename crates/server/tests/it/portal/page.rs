@@ -11,7 +11,7 @@ use super::look::pictures;
 use crate::devtools::Browser;
 
 /// How long anything may take to appear.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait until the next look.
 const PAUSE: Duration = Duration::from_millis(15);
 
@@ -61,6 +61,7 @@ impl Page {
     #[track_caller]
     pub(super) fn click(&mut self, role: &str, name: &str) {
         self.until(&format!("the {role} {name:?} to click"), |page| {
+            page.drawn()?;
             let node = page.only(role, name)?;
             page.press(&node)
         });
@@ -70,6 +71,7 @@ impl Page {
     #[track_caller]
     pub(super) fn fill(&mut self, label: &str, text: &str) {
         self.until(&format!("the field {label:?}"), |page| {
+            page.drawn()?;
             let node = page.only("textbox", label)?;
             page.press(&node)?;
             page.on(&node, "function () { this.select(); }")?;
@@ -77,6 +79,13 @@ impl Page {
                 .attempt("Input.insertText", json!({ "text": text }))
                 .map_err(|error| error.to_string())
         });
+    }
+
+    /// Whether the page is all there, or waits for what is done in a dialog: what is pressed before that is lost.
+    fn drawn(&mut self) -> Result<(), String> {
+        let drawn = "document.querySelector('dialog[open]') !== null
+            || document.querySelector('#main[aria-busy=true]') === null";
+        if self.browser.run(drawn)? == true { Ok(()) } else { Err("the page is being drawn".to_owned()) }
     }
 
     /// Types into whatever has the focus.
