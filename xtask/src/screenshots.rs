@@ -23,7 +23,7 @@ pub(crate) fn run() -> Outcome {
     let left = target().join("portal-screenshots");
     // So that none is of an earlier run.
     let _ = fs::remove_dir_all(&left);
-    cargo(&["test", "--package", "vestibule-server", "--test", "it", "--", "portal_life"], &[])?;
+    cargo(&["test", "--package", "vestibule-server", "--test", "it", "--", "portal_"], &[])?;
     let images = root().join(IMAGES);
     fs::create_dir_all(&images).map_err(|error| format!("{IMAGES}: {error}"))?;
     for (picture, name) in SHOWN {

@@ -123,6 +123,14 @@ impl Browser {
         }
     }
 
+    /// Has what is downloaded go into a folder, without being asked.
+    pub(crate) fn downloads(&mut self) -> PathBuf {
+        let folder = self.folder.path().join("downloads");
+        let allow = json!({ "behavior": "allow", "downloadPath": folder });
+        self.command("Browser.setDownloadBehavior", allow);
+        folder
+    }
+
     /// Plugs in a key that can log in alone and is touched at once: one of the device itself ("internal"), or "usb".
     pub(crate) fn plug_in(&mut self, transport: &str) -> Authenticator {
         let options = json!({

@@ -201,8 +201,7 @@ fn somewhere_else() -> String {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
-            let page =
-                "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>Elsewhere</title>Welcome elsewhere";
+            let page = "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>Elsewhere</title><h1>Welcome elsewhere</h1>";
             let _ = write!(
                 stream,
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",

@@ -39,6 +39,9 @@ impl Page {
         fs::create_dir_all(&folder).unwrap();
         let mut faults = self.browser.troubles();
         self.browser.run("scrollTo(0, 0)").unwrap();
+        // Nothing is lit up because the last click was there.
+        let aside = json!({ "type": "mouseMoved", "x": 0, "y": 0 });
+        self.browser.command("Input.dispatchMouseEvent", aside);
         for dark in [true, false] {
             self.darken(dark);
             let scheme = if dark { "dark" } else { "light" };

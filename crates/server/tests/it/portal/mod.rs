@@ -5,6 +5,7 @@
 mod edges;
 mod life;
 mod look;
+mod mailbox;
 mod page;
 mod ways;
 mod world;
@@ -41,4 +42,14 @@ fn portal_edges_at_a_desk() {
 #[test]
 fn portal_edges_on_a_phone() {
     edges::try_all(NARROW);
+}
+
+#[test]
+fn portal_mailbox_at_a_desk() {
+    mailbox::read(WIDE);
+}
+
+#[test]
+fn portal_mailbox_on_a_phone() {
+    mailbox::read(NARROW);
 }

@@ -44,6 +44,8 @@ impl Page {
         let version = browser.command("Browser.getVersion", json!({}));
         let agent = json!({ "userAgent": version["userAgent"], "acceptLanguage": languages });
         browser.command("Emulation.setUserAgentOverride", agent);
+        let clipboard = ["clipboardReadWrite", "clipboardSanitizedWrite"];
+        browser.command("Browser.grantPermissions", json!({ "permissions": clipboard, "origin": site }));
         let mut page = Self { browser, site: site.to_owned(), width, axe };
         page.resize(width);
         page.darken(false);
@@ -55,6 +57,12 @@ impl Page {
     pub(super) fn go(&mut self, path: &str) {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.site) };
         self.browser.go(&url);
+        // Scripts draw what there is to see.
+        self.until("a heading", |page| {
+            let found = page.browser.run("document.querySelector('h1') !== null")?;
+            (found == true).then_some(()).ok_or_else(|| "none".to_owned())
+        });
+        self.settle();
     }
 
     /// Clicks what has this role and this name.

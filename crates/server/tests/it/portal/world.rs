@@ -62,6 +62,14 @@ impl World {
         Page::open(Browser::start(&self.chromium), &self.site, width, languages, self.axe.clone())
     }
 
+    /// Asks the API for something, as an application does.
+    pub(super) fn ask(&self, path: &str, body: &Value) {
+        let headers = [("Content-Type", "application/json")];
+        let path = format!("/_allauth/app/v1/{path}");
+        let answer = ask(self.address, "POST", &path, &headers, &body.to_string());
+        assert!([200, 401].contains(&answer.status), "{path}: {} {}", answer.status, answer.body);
+    }
+
     /// The next message that comes to an address or a phone number.
     #[track_caller]
     pub(super) fn message(&mut self, to: &str) -> Value {
