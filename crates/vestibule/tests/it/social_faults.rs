@@ -216,6 +216,39 @@ fn o4_the_account_is_the_subject_s_whatever_else_changes_hands() {
 }
 
 #[test]
+fn o5_a_request_changes_nothing_of_how_a_provider_is_asked() {
+    on_both(async |backend| {
+        let idp = Idp::default();
+        let server = TestApp::start_with(backend, FREE, &idp).await;
+        // What differs from one departure to the next is random; the rest is the configuration's.
+        let lasting = |page: &str| {
+            let (front, query) = page.split_once('?').expect("a query");
+            let random = ["state=", "nonce=", "code_challenge="];
+            let kept = query.split('&').filter(|pair| !random.iter().any(|name| pair.starts_with(name)));
+            format!("{front} {}", kept.collect::<Vec<_>>().join(" "))
+        };
+        let before = lasting(&depart(&mut server.browser(), "idp", "login").await);
+        let odd = [
+            ("scope", "admin"),
+            ("client_id", "another app"),
+            ("redirect_uri", "https://evil.example/"),
+            ("authorize_url", "https://evil.example/authorize"),
+            ("server_url", "https://evil.example"),
+            ("auth_params", "prompt=none"),
+            ("response_mode", "form_post"),
+        ];
+        let query = odd.map(|(name, value)| format!("{name}={value}")).join("&").replace(' ', "+");
+        let mut fields = vec![("provider", "idp"), ("process", "login"), ("callback_url", "/back")];
+        fields.extend(odd);
+        let path = format!("auth/provider/redirect?{query}");
+        let reply = server.browser().post_form(&path, &fields).await.expect(302);
+        assert_eq!(lasting(reply.header("location").expect("a location")), before);
+        // Nor for whoever comes next.
+        assert_eq!(lasting(&depart(&mut server.browser(), "idp", "login").await), before);
+    });
+}
+
+#[test]
 fn o6_a_provider_that_fails_costs_its_own_users_an_error() {
     on_both(async |backend| {
         let failures = [
