@@ -8,6 +8,7 @@ pub mod password;
 pub mod random;
 pub mod token;
 pub mod webauthn;
+pub mod webhook_signature;
 
 pub use clock::{Clock, Millis, SystemClock, TestClock};
 pub use code::Code;
@@ -15,6 +16,7 @@ pub use jwt::SigningKeys;
 pub use keyring::{Keyring, Purpose};
 pub use random::NoEntropy;
 pub use token::{Digest, Token};
+pub use webhook_signature::{NoWebhookKey, SignedHeaders, WebhookKey};
 
 use subtle::ConstantTimeEq;
 
