@@ -9,6 +9,7 @@ mod report;
 mod rounds;
 mod scenarios;
 mod server;
+mod sizes;
 mod tokens;
 
 use std::io::{BufRead, Write};

@@ -19,13 +19,13 @@ use crate::load::{Load, Make, once, request};
 use crate::report::{Line, Target};
 use crate::rounds::{Subject, Timing, compare};
 use crate::server::{Product, Server, start_bare};
-use crate::tokens;
+use crate::{sizes, tokens};
 
 const CONFIG: &str = "/_allauth/app/v1/config";
 pub(crate) const SESSION: &str = "/_allauth/app/v1/auth/session";
-const LOGIN: &str = "/_allauth/app/v1/auth/login";
+pub(crate) const LOGIN: &str = "/_allauth/app/v1/auth/login";
 pub(crate) const SIGNUP: &str = "/_allauth/app/v1/auth/signup";
-const TOKEN: HeaderName = HeaderName::from_static("x-session-token");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("x-session-token");
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// What can be measured by itself.
@@ -49,6 +49,8 @@ pub(crate) enum Scenario {
     Start,
     /// Resident memory, idle.
     Memory,
+    /// `auth/session` and correct logins with 1,000, 100,000 and 1,000,000 users: fills six databases, some GB and minutes.
+    Sizes,
 }
 
 /// How to measure.
@@ -85,6 +87,7 @@ pub(crate) async fn run(plan: &Plan, backend: Backend) -> Result<Vec<Line>, Erro
             Scenario::Tokens => tokens::run(plan, backend, &bench.product).await?,
             Scenario::Start => bench.start().await?,
             Scenario::Memory => bench.memory().await?,
+            Scenario::Sizes => sizes::run(plan, backend).await?,
         });
     }
     Ok(lines)

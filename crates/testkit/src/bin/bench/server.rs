@@ -16,6 +16,9 @@ use crate::load::{once, request};
 /// How long a server may take to answer first, or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Known to all the world, as all that the benchmark makes.
+pub(crate) const SECRET_KEY: &str = "the secret key of a load benchmark, known to all the world";
+
 /// A running server. Dropped, it is asked to stop and awaited.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -65,7 +68,7 @@ impl Product {
 listen = "{address}"
 public_url = "http://{address}"
 data_dir = "{}"
-secret_key = "the secret key of a load benchmark, known to all the world"
+secret_key = "{SECRET_KEY}"
 
 [database]
 url = "{database}"
