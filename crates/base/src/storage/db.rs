@@ -33,6 +33,8 @@ pub enum Db {
         writer: Pool<Sqlite>,
         /// Connections for statements that change nothing.
         readers: Arc<Readers<SqliteConnection>>,
+        /// Whether somebody else closes them.
+        shared: bool,
     },
     /// Half the connections for transactions, half for statements that change nothing.
     Postgres {
@@ -40,6 +42,8 @@ pub enum Db {
         writers: Pool<Postgres>,
         /// Connections for statements that change nothing.
         readers: Arc<Readers<PgConnection>>,
+        /// Whether somebody else closes them.
+        shared: bool,
     },
 }
 
@@ -68,7 +72,8 @@ impl Db {
             .connect_with(options.clone())
             .await
             .map_err(StorageError::from)?;
-        Ok(Self::Postgres { writers, readers: Readers::new(options, half as usize, PATIENCE) })
+        let readers = Readers::new(options, half as usize, PATIENCE);
+        Ok(Self::Postgres { writers, readers, shared: false })
     }
 
     async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, StorageError> {
@@ -95,7 +100,19 @@ impl Db {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let readers = (connections as usize).min((2 * cores).max(4));
         let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE);
-        Ok(Self::Sqlite { writer, readers })
+        Ok(Self::Sqlite { writer, readers, shared: false })
+    }
+
+    /// A SQLite database by a pool that somebody else has opened and will close.
+    #[must_use]
+    pub fn of_sqlite(pool: Pool<Sqlite>) -> Self {
+        Self::Sqlite { readers: Readers::of_pool(pool.clone(), PATIENCE), writer: pool, shared: true }
+    }
+
+    /// The same for PostgreSQL.
+    #[must_use]
+    pub fn of_postgres(pool: Pool<Postgres>) -> Self {
+        Self::Postgres { readers: Readers::of_pool(pool.clone(), PATIENCE), writers: pool, shared: true }
     }
 
     /// A connection for statements that change nothing.
@@ -136,16 +153,20 @@ impl Db {
         super::migrate::run(self).await
     }
 
-    /// Closes the connections after their statements have ended.
+    /// Closes the connections after their statements have ended; a pool of somebody else's stays open.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, shared } => {
                 readers.close().await;
-                writer.close().await;
+                if !shared {
+                    writer.close().await;
+                }
             }
-            Self::Postgres { writers, readers } => {
+            Self::Postgres { writers, readers, shared } => {
                 readers.close().await;
-                writers.close().await;
+                if !shared {
+                    writers.close().await;
+                }
             }
         }
     }

@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::pool::PoolConnection;
+use sqlx::{ConnectOptions, Connection, Database, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -15,16 +16,29 @@ use super::StorageError;
 
 /// At most so many connections, opened when they are needed.
 pub struct Readers<C: Connection> {
-    options: C::Options,
-    idle: Mutex<Vec<C>>,
+    source: Source<C>,
     permits: Arc<Semaphore>,
     patience: Duration,
+}
+
+/// Where connections come from.
+enum Source<C: Connection> {
+    /// Our own.
+    Own { options: C::Options, idle: Mutex<Vec<C>> },
+    /// A pool of somebody else's, which checks and keeps them in its own way.
+    Shared(Pool<C::Database>),
+}
+
+/// A connection, and where it goes back to.
+enum Lent<C: Connection> {
+    Own(C),
+    Shared(PoolConnection<C::Database>),
 }
 
 /// A connection on loan. It goes back when dropped, if it is sound.
 pub struct Reader<C: Connection> {
     home: Arc<Readers<C>>,
-    conn: Option<C>,
+    conn: Option<Lent<C>>,
     /// Between statements; not while one is under way, nor after one that failed.
     sound: bool,
     /// Was idle before: it may have died unnoticed.
@@ -32,41 +46,65 @@ pub struct Reader<C: Connection> {
     _permit: OwnedSemaphorePermit,
 }
 
-impl<C: Connection> Readers<C> {
+impl<C: Connection> Readers<C>
+where
+    C::Database: Database<Connection = C>,
+{
     pub(super) fn new(options: C::Options, size: usize, patience: Duration) -> Arc<Self> {
-        let permits = Arc::new(Semaphore::new(size.max(1)));
-        Arc::new(Self { options, idle: Mutex::default(), permits, patience })
+        Self::of(Source::Own { options, idle: Mutex::default() }, size, patience)
+    }
+
+    /// Borrows from a pool.
+    pub(super) fn of_pool(pool: Pool<C::Database>, patience: Duration) -> Arc<Self> {
+        let size = pool.options().get_max_connections() as usize;
+        Self::of(Source::Shared(pool), size, patience)
+    }
+
+    fn of(source: Source<C>, size: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { source, permits: Arc::new(Semaphore::new(size.max(1))), patience })
     }
 
     pub(super) async fn take(self: &Arc<Self>) -> Result<Reader<C>, StorageError> {
         let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or_else(|| late("no connection is free"))?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = match &self.source {
+            Source::Own { idle, .. } => idle.lock().unwrap_or_else(PoisonError::into_inner).pop(),
+            Source::Shared(_) => None,
+        };
         let used = idle.is_some();
         let conn = match idle {
-            Some(conn) => conn,
+            Some(conn) => Lent::Own(conn),
             None => self.connect().await?,
         };
         Ok(Reader { home: Arc::clone(self), conn: Some(conn), sound: true, used, _permit: permit })
     }
 
-    /// Closes what is idle, and hands out no more.
+    /// Closes what is idle and ours, and hands out no more.
     pub(super) async fn close(&self) {
         self.permits.close();
-        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let Source::Own { idle, .. } = &self.source else { return };
+        let idle = std::mem::take(&mut *idle.lock().unwrap_or_else(PoisonError::into_inner));
         for conn in idle {
             // What does not close politely is dropped.
             let _ = timeout(self.patience, conn.close()).await;
         }
     }
 
-    async fn connect(&self) -> Result<C, StorageError> {
-        let conn = timeout(self.patience, self.options.connect()).await;
-        Ok(conn.map_err(|_| late("no connection in time"))??)
+    async fn connect(&self) -> Result<Lent<C>, StorageError> {
+        let conn = async {
+            Ok::<_, sqlx::Error>(match &self.source {
+                Source::Own { options, .. } => Lent::Own(options.connect().await?),
+                Source::Shared(pool) => Lent::Shared(pool.acquire().await?),
+            })
+        };
+        Ok(timeout(self.patience, conn).await.map_err(|_| late("no connection in time"))??)
     }
 }
 
-impl<C: Connection> Reader<C> {
+impl<C: Connection> Reader<C>
+where
+    C::Database: Database<Connection = C>,
+{
     /// The connection, for one statement; [`Reader::judge`] must follow.
     pub(super) async fn lend(&mut self) -> Result<&mut C, StorageError> {
         self.sound = false;
@@ -74,7 +112,10 @@ impl<C: Connection> Reader<C> {
             Some(conn) => conn,
             None => self.home.connect().await?,
         };
-        Ok(self.conn.insert(conn))
+        Ok(match self.conn.insert(conn) {
+            Lent::Own(conn) => conn,
+            Lent::Shared(conn) => conn,
+        })
     }
 
     /// Takes note of how a statement went; `true` if it is worth running once more, on a new connection.
@@ -89,8 +130,11 @@ impl<C: Connection> Reader<C> {
 
 impl<C: Connection> Drop for Reader<C> {
     fn drop(&mut self) {
-        if let Some(conn) = self.conn.take().filter(|_| self.sound) {
-            self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        // A pool takes back its own.
+        if let (Some(Lent::Own(conn)), Source::Own { idle, .. }) =
+            (self.conn.take().filter(|_| self.sound), &self.home.source)
+        {
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
     }
 }
