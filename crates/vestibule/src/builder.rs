@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::watch;
 use url::Url;
 use vestibule_base::config::{Config, SmtpTls};
@@ -19,7 +20,7 @@ use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, mfa};
 use vestibule_providers::{Providers, World};
 
-use crate::http;
+use crate::http::{self, Callers};
 use crate::users::Users;
 
 /// How often what has expired is cleared away, and how much of it at a time.
@@ -32,6 +33,7 @@ const SPENT_KEPT: Millis = 24 * 3600 * SECOND;
 #[derive(Debug, Clone)]
 pub struct Vestibule {
     ctx: Arc<Ctx>,
+    pub(crate) callers: Arc<Callers>,
 }
 
 /// Why it cannot start. One line that says what to do.
@@ -66,18 +68,19 @@ pub struct Builder {
     config: Config,
     clock: Arc<dyn Clock>,
     outbound: Option<Outbound>,
+    database: Option<Db>,
 }
 
 impl Vestibule {
     /// Begins with settings.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, clock: Arc::new(SystemClock), outbound: None }
+        Builder { config, clock: Arc::new(SystemClock), outbound: None, database: None }
     }
 
     /// The API and all else that is served to the public.
     pub fn router(&self) -> axum::Router {
-        http::router(Arc::clone(&self.ctx))
+        http::router(&self.callers)
     }
 
     /// Sends what is queued and clears away what has expired, until `stop` says true.
@@ -168,6 +171,23 @@ impl Builder {
         self
     }
 
+    /// Shares the application's pool of connections to PostgreSQL, in place of the setting `database.url`. Vestibule's tables
+    /// come into the schema that the pool's connections see, and yours may refer to them: `REFERENCES users (id)`.
+    #[must_use]
+    pub fn postgres(mut self, pool: PgPool) -> Self {
+        self.database = Some(Db::of_postgres(pool));
+        self
+    }
+
+    /// Shares the application's pool of connections to a SQLite file, likewise. Let the pool have several connections, WAL
+    /// (`SqliteJournalMode::Wal`), a `busy_timeout`, and foreign keys on, as they are in sqlx unless switched off. What an
+    /// answer has acknowledged survives a loss of power if it has `SqliteSynchronous::Full`, too.
+    #[must_use]
+    pub fn sqlite(mut self, pool: SqlitePool) -> Self {
+        self.database = Some(Db::of_sqlite(pool));
+        self
+    }
+
     /// Opens the database, brings its schema up to date, and puts everything together.
     ///
     /// # Errors
@@ -179,7 +199,10 @@ impl Builder {
             config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
         let keyring = Keyring::new(secret.expose_secret(), &fallbacks);
         let signing = SigningKeys::of(&config)?;
-        let db = Db::open(config.database_url().expose_secret(), config.database.max_connections).await?;
+        let db = match self.database {
+            Some(shared) => shared,
+            None => Db::open(config.database_url().expose_secret(), config.database.max_connections).await?,
+        };
         db.migrate().await?;
         let delivery = Delivery::new(delivery_settings(&config), keyring.clone())?;
         let argon2 = &config.passwords.argon2;
@@ -201,7 +224,8 @@ impl Builder {
         );
         let ctx =
             Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound, providers };
-        Ok(Vestibule { ctx: Arc::new(ctx) })
+        let ctx = Arc::new(ctx);
+        Ok(Vestibule { callers: Arc::new(Callers::new(Arc::clone(&ctx))), ctx })
     }
 }
 

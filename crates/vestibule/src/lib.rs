@@ -1,22 +1,32 @@
 //! Vestibule as a library: a router that answers the API, for an axum application to mount or a server to serve.
 //!
 //! ```no_run
+//! use axum::{Router, routing::get};
+//! use vestibule::{Config, CurrentUser, Vestibule};
+//!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = vestibule::Config::from_toml("server.secret_key = 'thirty-two characters or more, at random'")?;
-//! let vestibule = vestibule::Vestibule::builder(config).build().await?;
-//! let application: axum::Router = axum::Router::new().merge(vestibule.router());
+//! let config = Config::from_toml("server.secret_key = 'thirty-two characters or more, at random'")?;
+//! let vestibule = Vestibule::builder(config).build().await?;
+//! let application: Router = Router::new()
+//!     .route("/hello", get(|user: CurrentUser| async move { format!("Hello, number {}", user.id) }))
+//!     .with_state(vestibule.clone())
+//!     .merge(vestibule.router());
 //! # drop(application);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The client's address is taken from the request extension [`axum::extract::ConnectInfo`].
+//! [`CurrentUser`] and [`RecentlyAuthenticated`] protect the application's own routes; [`Builder`] takes its pool of
+//! connections; [`Vestibule::background`] has to run beside the server. The client's address is taken from the request
+//! extension [`axum::extract::ConnectInfo`]. `docs/how-to/embed.md` tells more.
 
 mod builder;
+mod extract;
 mod http;
 mod users;
 
 pub use builder::{BuildError, Builder, Vestibule, check_providers};
+pub use extract::{CurrentUser, RecentlyAuthenticated, Rejection};
 pub use users::Users;
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};

@@ -11,16 +11,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCod
 use axum::routing::get;
 use url::Url;
 use vestibule_base::config::{ClientKind, Config};
-use vestibule_base::security::Token;
 use vestibule_core::account::phones;
-use vestibule_core::session::{self, Presented};
-use vestibule_core::visit::{Current, Session};
-use vestibule_core::{Ctx, Outcome, Visit, token};
+use vestibule_core::visit::Current;
+use vestibule_core::{Outcome, Visit};
 
 use super::answer::{self, Answer, Handed};
+use super::caller::Callers;
 use super::envelope::bare;
 use super::request::{self, PATIENCE};
-use super::threshold::Threshold;
 
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 const USER_EMAIL: HeaderName = HeaderName::from_static("x-user-email");
@@ -33,48 +31,45 @@ const AUTH_METHODS: HeaderName = HeaderName::from_static("x-auth-methods");
 const LONGEST_NEXT: usize = 2048;
 
 /// Adds the route, which sees to the threshold itself.
-pub(super) fn route(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>) -> Router {
-    let gate = Arc::new(Gate {
-        ctx: Arc::clone(ctx),
-        threshold: Arc::clone(threshold),
-        login: Login::new(&ctx.config),
-    });
+pub(super) fn route(router: Router, callers: &Arc<Callers>) -> Router {
+    let config = &callers.ctx.config;
+    let gate = Arc::new(Gate { callers: Arc::clone(callers), login: Login::new(config) });
     let other = Arc::clone(&gate);
-    let path = format!("{}/forward-auth", ctx.config.headless.path_prefix.trim_end_matches('/'));
+    let path = format!("{}/forward-auth", config.headless.path_prefix.trim_end_matches('/'));
     router.route(
         &path,
         get(move |request| async move {
-            gate.threshold.serve(request, |request, address| gate.answer(request, address)).await
+            gate.callers.threshold.serve(request, |request, address| gate.answer(request, address)).await
         })
         .fallback(move |request| async move {
             let refuse = |_, _| std::future::ready(bare(StatusCode::METHOD_NOT_ALLOWED));
-            other.threshold.serve(request, refuse).await
+            other.callers.threshold.serve(request, refuse).await
         }),
     )
 }
 
 struct Gate {
-    ctx: Arc<Ctx>,
-    threshold: Arc<Threshold>,
+    callers: Arc<Callers>,
     login: Option<Login>,
 }
 
 impl Gate {
     async fn answer(&self, request: Request, address: IpAddr) -> Response<Body> {
         let (parts, _) = request.into_parts();
-        let mut visit = request::visit(&self.ctx, &self.threshold, ClientKind::App, &parts.headers, address);
+        let Callers { ctx, threshold, .. } = &*self.callers;
+        let mut visit = request::visit(ctx, threshold, ClientKind::App, &parts.headers, address);
         let (caller, phone) =
             match tokio::time::timeout(PATIENCE, self.look(&mut visit, &parts.headers)).await {
                 Ok(Ok(found)) => found,
-                Ok(Err(refusal)) => return answer::refuse(&self.ctx, &visit, refusal).await,
+                Ok(Err(refusal)) => return answer::refuse(ctx, &visit, refusal).await,
                 Err(_) => return answer::overdue(),
             };
         match (caller, &self.login) {
             (Some(caller), _) => admitted(&caller, phone.as_deref()),
             (None, Some(login)) if asks_for_login(parts.uri.query()) => login.redirect(&parts.headers),
-            (None, _) => match Answer::authentication(&self.ctx, &visit).await {
+            (None, _) => match Answer::authentication(ctx, &visit).await {
                 Ok(answer) => answer.into_response(Handed::default()),
-                Err(refusal) => answer::refuse(&self.ctx, &visit, refusal).await,
+                Err(refusal) => answer::refuse(ctx, &visit, refusal).await,
             },
         }
     }
@@ -85,45 +80,12 @@ impl Gate {
         visit: &mut Visit,
         headers: &HeaderMap,
     ) -> Outcome<(Option<Box<Current>>, Option<String>)> {
-        let caller = self.caller(visit, headers).await?;
+        let caller = self.callers.find(visit, headers).await?;
         let phone = match &caller {
-            Some(caller) => phones::proved(&self.ctx, caller.user.id).await?,
+            Some(caller) => phones::proved(&self.callers.ctx, caller.user.id).await?,
             None => None,
         };
         Ok((caller, phone))
-    }
-
-    /// Whom the first credential stands for that stands for a user. One statement, unless the first one does not.
-    async fn caller(&self, visit: &mut Visit, headers: &HeaderMap) -> Outcome<Option<Box<Current>>> {
-        let (ctx, clients) = (&self.ctx, &self.ctx.config.headless.clients);
-        if clients.contains(&ClientKind::App) {
-            visit.client = ClientKind::App;
-            if let Some(token) = request::session_token(headers).and_then(Token::parse)
-                && let Some(caller) = user(session::present(ctx, visit, &token).await?)
-            {
-                return Ok(Some(caller));
-            }
-            if let Some(token) = request::access_token(ctx, headers)
-                && let Some(caller) = token::present(ctx, visit, token).await?.and_then(user)
-            {
-                return Ok(Some(caller));
-            }
-        }
-        if clients.contains(&ClientKind::Browser) {
-            visit.client = ClientKind::Browser;
-            if let Some(token) = request::session_cookie(ctx, headers).as_deref().and_then(Token::parse) {
-                return Ok(user(session::present(ctx, visit, &token).await?));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A login that is still pending is nobody's (L1).
-fn user(presented: Presented) -> Option<Box<Current>> {
-    match presented {
-        Presented::Live(Session::User(current)) => Some(current),
-        Presented::Live(_) | Presented::Ended | Presented::Unknown => None,
     }
 }
 

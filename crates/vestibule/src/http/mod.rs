@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod authenticators;
+mod caller;
 mod code;
 mod config;
 mod cookies;
@@ -44,12 +45,13 @@ use axum::routing::MethodRouter;
 use vestibule_base::config::{AuthenticatorType, ClientKind};
 use vestibule_core::Ctx;
 
+pub(crate) use caller::Callers;
 use door::{Door, Handler, Manner, Proof};
 use threshold::Threshold;
 
 /// Everything that is served to the public.
-pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
-    let threshold = Arc::new(Threshold::new(&ctx.config));
+pub(crate) fn router(callers: &Arc<Callers>) -> Router {
+    let (ctx, threshold) = (Arc::clone(&callers.ctx), Arc::clone(&callers.threshold));
     let mut others = Router::new().merge(health::routes(Arc::clone(&ctx)));
     if ctx.config.headless.serve_specification {
         others = others.merge(spec::routes(&ctx.config.headless.path_prefix));
@@ -69,7 +71,7 @@ pub(crate) fn router(ctx: Arc<Ctx>) -> Router {
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(pass);
     // These and the doors of the API see to the threshold themselves: one layer less for what is asked most.
-    router = forward_auth::route(router, &ctx, &threshold);
+    router = forward_auth::route(router, callers);
     if !ctx.config.headless.introspection_clients.is_empty() {
         router = introspection::route(router, &ctx, &threshold);
     }

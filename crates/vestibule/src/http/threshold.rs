@@ -188,6 +188,11 @@ impl Threshold {
         headers
     }
 
+    /// The address of the client that a request comes from; `None` if the proxy that should tell does not.
+    pub(super) fn client(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        self.addresses.client(headers, peer)
+    }
+
     /// The network of an address, by which limits count.
     pub(super) fn network(&self, address: IpAddr) -> String {
         self.addresses.network(address)

@@ -5,6 +5,7 @@ mod codes;
 mod contract;
 mod edge;
 mod emails;
+mod embedding;
 mod enumeration;
 mod failure;
 mod gate;

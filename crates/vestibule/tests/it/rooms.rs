@@ -34,11 +34,12 @@ const CORE: Rooms = &[
 
 /// What the groups of the API share. Groups may use these, and not each other.
 const SHARED_BY_GROUPS: &[&str] =
-    &["address", "answer", "door", "envelope", "input", "json", "request", "threshold", "view"];
+    &["address", "answer", "caller", "door", "envelope", "input", "json", "request", "threshold", "view"];
 /// What takes part in every request; uses no group.
 const AROUND_GROUPS: &[&str] = &[
     "address",
     "answer",
+    "caller",
     "cookies",
     "cors",
     "csrf",
