@@ -75,6 +75,14 @@ impl TestApp {
         Self::create(backend, &all.to_string(), idp.clock(), Some(idp.outbound())).await
     }
 
+    /// The same, where `outbound` carries all calls of the server.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_calling(backend: Backend, settings: &str, outbound: Outbound) -> Self {
+        Self::create(backend, settings, Arc::new(TestClock::at(START)), Some(outbound)).await
+    }
+
     async fn create(
         backend: Backend,
         settings: &str,

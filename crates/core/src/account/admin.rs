@@ -116,6 +116,7 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
     }
     let user = required(users::find(&mut tx, id).await?, "just made")?;
     let made = summary(&mut tx, user).await?;
+    ctx.record_operator(&mut tx, Event::SignedUp, id).await?;
     tx.commit().await?;
     Ok(made)
 }
@@ -164,8 +165,8 @@ pub async fn set_password(ctx: &Ctx, id: i64, password: &Password) -> Result<(),
     required(users::find(&mut tx, id).await?, &id.to_string())?;
     users::set_password(&mut tx, id, Some(&hash)).await?;
     close(&mut tx, id).await?;
+    ctx.record_operator(&mut tx, Event::PasswordChanged, id).await?;
     tx.commit().await?;
-    Event::PasswordChanged.log_operator(id);
     Ok(())
 }
 
@@ -181,8 +182,9 @@ pub async fn set_active(ctx: &Ctx, id: i64, active: bool) -> Result<(), AdminErr
     if !active {
         close(&mut tx, id).await?;
     }
+    let event = if active { Event::Activated } else { Event::Deactivated };
+    ctx.record_operator(&mut tx, event, id).await?;
     tx.commit().await?;
-    if active { Event::Activated } else { Event::Deactivated }.log_operator(id);
     Ok(())
 }
 
@@ -196,8 +198,8 @@ pub async fn remove_authenticators(ctx: &Ctx, id: i64) -> Result<(), AdminError>
     required(users::find(&mut tx, id).await?, &id.to_string())?;
     authenticators::delete_of_user(&mut tx, id).await?;
     close(&mut tx, id).await?;
+    ctx.record_operator(&mut tx, Event::AuthenticatorRemoved, id).await?;
     tx.commit().await?;
-    Event::AuthenticatorRemoved.log_operator(id);
     Ok(())
 }
 
@@ -210,8 +212,8 @@ pub async fn delete(ctx: &Ctx, id: i64) -> Result<(), AdminError> {
     if !users::delete(&mut tx, id).await? {
         return Err(AdminError::Unknown(id.to_string()));
     }
+    ctx.record_operator(&mut tx, Event::Deleted, id).await?;
     tx.commit().await?;
-    Event::Deleted.log_operator(id);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod caddy;
 mod cli;
 mod crash;
 mod devtools;
+mod events;
 mod guides;
 mod http;
 mod nginx;
