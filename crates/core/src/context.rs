@@ -13,6 +13,7 @@ use vestibule_base::security::{Clock, Keyring, SigningKeys};
 use vestibule_base::storage::{Conn, Db};
 use vestibule_providers::Providers;
 
+use crate::hooks::Hooks;
 use crate::refusal::{Outcome, Refusal};
 use crate::visit::Visit;
 
@@ -39,6 +40,8 @@ pub struct Ctx {
     pub outbound: Outbound,
     /// Third parties that vouch for people.
     pub providers: Providers,
+    /// What the application is asked, where it wants to be.
+    pub hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Ctx {

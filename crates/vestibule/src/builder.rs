@@ -15,6 +15,7 @@ use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, Millis, SigningKeys, SystemClock};
 use vestibule_base::storage::{Db, StorageError, limits, links, provider_flows, sessions, social, trust};
+use vestibule_core::hooks::{HookSettingError, Hooks, HttpHooks};
 use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, mfa};
 use vestibule_providers::{Providers, World};
@@ -55,6 +56,9 @@ pub enum BuildError {
     /// The HTTP client.
     #[error("{0}")]
     Outbound(#[from] OutboundError),
+    /// The service that is asked.
+    #[error("{0}")]
+    Hooks(#[from] HookSettingError),
     /// The apps at third parties.
     #[error("{}", .0.join("\n"))]
     Providers(Vec<String>),
@@ -66,13 +70,14 @@ pub struct Builder {
     config: Config,
     clock: Arc<dyn Clock>,
     outbound: Option<Outbound>,
+    hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Vestibule {
     /// Begins with settings.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, clock: Arc::new(SystemClock), outbound: None }
+        Builder { config, clock: Arc::new(SystemClock), outbound: None, hooks: None }
     }
 
     /// The API and all else that is served to the public.
@@ -168,6 +173,14 @@ impl Builder {
         self
     }
 
+    /// Asks `hooks` before people sign up and log in, and for what clients are told of them; in place of the service that
+    /// `[hooks]` names, if there is one.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks = Some(Arc::new(hooks));
+        self
+    }
+
     /// Opens the database, brings its schema up to date, and puts everything together.
     ///
     /// # Errors
@@ -194,13 +207,29 @@ impl Builder {
         let outbound = self.outbound.map_or_else(Outbound::new, Ok)?;
         let clock = self.clock;
         let providers = providers(&config, &outbound, &clock)?;
+        let hooks = match self.hooks {
+            Some(hooks) => Some(hooks),
+            None => HttpHooks::new(&config.hooks, &outbound, Arc::clone(&clock))?
+                .map(|hooks| Arc::new(hooks) as Arc<dyn Hooks>),
+        };
         let relying_party = RelyingParty::new(
             &config.webauthn_rp_id(),
             &config.webauthn_rp_name(),
             config.webauthn_origins(),
         );
-        let ctx =
-            Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound, providers };
+        let ctx = Ctx {
+            config,
+            clock,
+            keyring,
+            signing,
+            relying_party,
+            db,
+            delivery,
+            hashes,
+            outbound,
+            providers,
+            hooks,
+        };
         Ok(Vestibule { ctx: Arc::new(ctx) })
     }
 }

@@ -22,4 +22,5 @@ pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
 pub use vestibule_core::Fault;
 pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};
+pub use vestibule_core::hooks;
 pub use vestibule_core::social::Failure as ProviderFailure;

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Csrf, Database, Email, Headless, Mfa, Passwords, Portal, Server, Session, Sms, SocialAccount,
-    UserSessions,
+    Account, Csrf, Database, Email, Headless, Hooks, Mfa, Passwords, Portal, Server, Session, Sms,
+    SocialAccount, UserSessions,
 };
 
 /// A section as the manual shows it.
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 13] {
+pub(super) fn sections() -> [Described; 14] {
     [
         describe::<Server>("server"),
         describe::<Database>("database"),
@@ -35,6 +35,7 @@ pub(super) fn sections() -> [Described; 13] {
         describe::<Email>("email"),
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),
+        describe::<Hooks>("hooks"),
     ]
 }
 

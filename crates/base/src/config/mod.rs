@@ -12,7 +12,9 @@ mod csrf;
 mod database;
 mod describe;
 mod email;
+mod extra_fields;
 mod headless;
+mod hooks;
 mod load;
 mod mfa;
 mod passwords;
@@ -37,7 +39,9 @@ pub use csrf::Csrf;
 pub use database::Database;
 pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
+pub use extra_fields::{ExtraField, ExtraFieldKind};
 pub use headless::{ClientKind, FrontendUrls, Headless, IntrospectionClient, JwtAlgorithm, TokenStrategy};
+pub use hooks::{HookCall, Hooks};
 pub use load::{ConfigError, Source};
 pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
 pub use passwords::{Argon2, Passwords, Validator};
@@ -85,6 +89,8 @@ pub struct Config {
     pub sms: Sms,
     /// `[passwords]`
     pub passwords: Passwords,
+    /// `[hooks]`
+    pub hooks: Hooks,
 }
 
 /// Settings whose default depends on another one.

@@ -5,6 +5,7 @@ mod account;
 mod behind;
 mod cookies;
 mod edge;
+mod hooks;
 mod keys;
 mod portal;
 mod providers;
@@ -45,6 +46,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     webauthn::check(config, &mut report);
     providers::check(config, &mut report);
     portal::check(config, &mut report);
+    hooks::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }
