@@ -52,24 +52,30 @@ pub async fn before_login(ctx: &Ctx, visit: &Visit, user: &User, method: Method)
     let user = view(ctx, &mut conn, user, email).await?;
     drop(conn);
     let attempt = LoginAttempt { user, method: method.name(), visitor: visitor(ctx, visit) };
-    obey(in_time(ctx, hooks.before_login(&attempt)).await?, admitted)
+    obey(visit, in_time(ctx, hooks.before_login(&attempt)).await?, admitted)
 }
 
 /// Asks whether somebody may sign up. To be asked whether or not the account exists (P3).
 ///
 /// # Errors
 /// As [`before_login`].
-pub async fn before_signup(ctx: &Ctx, attempt: impl FnOnce(&Ctx) -> SignupAttempt) -> Outcome<Admitted> {
+pub async fn before_signup(
+    ctx: &Ctx,
+    visit: &Visit,
+    attempt: impl FnOnce(&Ctx) -> SignupAttempt,
+) -> Outcome<Admitted> {
     let Some(hooks) = &ctx.hooks else { return Ok(Admitted(Whom::NewUser)) };
-    obey(in_time(ctx, hooks.before_signup(&attempt(ctx))).await?, Admitted(Whom::NewUser))
+    obey(visit, in_time(ctx, hooks.before_signup(&attempt(ctx))).await?, Admitted(Whom::NewUser))
 }
 
-fn obey(verdict: Verdict, admitted: Admitted) -> Outcome<Admitted> {
-    match verdict {
-        Verdict::Allow => Ok(admitted),
-        Verdict::Refuse(problems) if problems.is_empty() => Err(Refusal::Barred),
-        Verdict::Refuse(problems) => Err(Refusal::Invalid(problems)),
-    }
+fn obey(visit: &Visit, verdict: Verdict, admitted: Admitted) -> Outcome<Admitted> {
+    let Verdict::Refuse(problems) = verdict else { return Ok(admitted) };
+    let user = match admitted.0 {
+        Whom::User(id) => Some(id),
+        Whom::NewUser => None,
+    };
+    tracing::info!(target: "vestibule::audit", event = "refused_by_hook", user, ip = %visit.ip);
+    Err(if problems.is_empty() { Refusal::Barred } else { Refusal::Invalid(problems) })
 }
 
 /// What clients are told of whoever is logged in, beyond what they are told of everybody: what the user entered at

@@ -7,6 +7,7 @@ pub use http::{HookSettingError, HttpHooks};
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -73,6 +74,25 @@ pub trait Hooks: fmt::Debug + Send + Sync {
     fn access_token_claims<'a>(&'a self, user: &'a UserView) -> HookFuture<'a, Map<String, Value>> {
         let _ = user;
         answer(Map::new())
+    }
+}
+
+/// Those that several hold are asked as they are.
+impl<H: Hooks + ?Sized> Hooks for Arc<H> {
+    fn before_signup<'a>(&'a self, attempt: &'a SignupAttempt) -> HookFuture<'a, Verdict> {
+        (**self).before_signup(attempt)
+    }
+
+    fn before_login<'a>(&'a self, attempt: &'a LoginAttempt) -> HookFuture<'a, Verdict> {
+        (**self).before_login(attempt)
+    }
+
+    fn user_fields<'a>(&'a self, user: &'a UserView) -> HookFuture<'a, Map<String, Value>> {
+        (**self).user_fields(user)
+    }
+
+    fn access_token_claims<'a>(&'a self, user: &'a UserView) -> HookFuture<'a, Map<String, Value>> {
+        (**self).access_token_claims(user)
     }
 }
 

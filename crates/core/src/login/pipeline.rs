@@ -156,16 +156,18 @@ pub async fn enter(
 ) -> Outcome<()> {
     login.started_at = visit.now;
     login.let_in(admitted)?;
-    if let Some(user) = &login.user {
-        users::lock(tx, user.id).await?;
-        // What was checked before the lock may have been changed since.
-        let checked = session::mark(&ctx.keyring, user);
-        let now = users::find(tx, user.id).await?;
-        if !now.is_some_and(|now| now.is_active && session::marks(&ctx.keyring, &now, &checked)) {
-            return Err(Refusal::Unauthenticated);
-        }
-    }
+    still_valid(ctx, tx, &login).await?;
     walk(ctx, tx, visit, login).await
+}
+
+/// Looks at the user again behind a lock: what was checked before may have been changed since.
+async fn still_valid(ctx: &Ctx, tx: &mut Conn, login: &Login) -> Outcome<()> {
+    let Some(user) = &login.user else { return Ok(()) };
+    users::lock(tx, user.id).await?;
+    let checked = session::mark(&ctx.keyring, user);
+    let now = users::find(tx, user.id).await?;
+    let valid = now.is_some_and(|now| now.is_active && session::marks(&ctx.keyring, &now, &checked));
+    if valid { Ok(()) } else { Err(Refusal::Unauthenticated) }
 }
 
 /// The login that a stage holds, if it is this one.
@@ -240,6 +242,7 @@ pub async fn resume_admitted(
     admitted: &Admitted,
 ) -> Outcome<()> {
     login.let_in(admitted)?;
+    still_valid(ctx, tx, &login).await?;
     resume(ctx, tx, visit, login, passed).await
 }
 

@@ -9,6 +9,8 @@ mod enumeration;
 mod failure;
 mod gate;
 mod hijack;
+mod hooks;
+mod hooks_http;
 mod languages;
 mod links;
 mod log;

@@ -290,7 +290,7 @@ async fn admit_new(
     entered: &Entered,
 ) -> Outcome<Admitted> {
     let attempt = |ctx: &Ctx| provider_signup::attempt(ctx, visit, provider, identity, entered);
-    consult::before_signup(ctx, attempt).await
+    consult::before_signup(ctx, visit, attempt).await
 }
 
 async fn sign_up_admitted(

@@ -47,7 +47,7 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
     if new.by_robot {
         return Err(Refusal::Unauthenticated);
     }
-    let admitted = consult::before_signup(ctx, |ctx| attempt(ctx, visit, new)).await?;
+    let admitted = consult::before_signup(ctx, visit, |ctx| attempt(ctx, visit, new)).await?;
     for _ in 0..TRIES {
         let (verdict, problems) = signup::judge(ctx, &new.account).await?;
         if !problems.is_empty() {
