@@ -37,4 +37,5 @@ pub use vestibule_base::webhooks::{Listed as ListedWebhook, NotTaken};
 pub use vestibule_core::Fault;
 pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};
 pub use vestibule_core::event::{Event, Follower, NoEvent, Query as EventQuery, Recorded};
+pub use vestibule_core::hooks;
 pub use vestibule_core::social::Failure as ProviderFailure;

@@ -1,10 +1,11 @@
 //! What an operator does with accounts, from the command line.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use vestibule_base::security::Millis;
 use vestibule_base::security::password::Password;
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, authenticators, emails, sessions};
+use vestibule_base::storage::{Conn, StorageError, authenticators, emails, profiles, sessions};
 
 use super::address::EmailAddress;
 use super::password::forget_under_way;
@@ -45,6 +46,9 @@ pub struct UserSummary {
     pub username: Option<String>,
     /// Addresses.
     pub emails: Vec<EmailSummary>,
+    /// What they entered in the extra fields of the signup.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
     /// Whether they can log in.
     pub is_active: bool,
     /// Whether they have a password.
@@ -237,6 +241,10 @@ async fn close(tx: &mut Conn, id: i64) -> Result<(), AdminError> {
 
 async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError> {
     let rows = emails::of_user(conn, user.id).await?;
+    let fields = match profiles::of_user(conn, user.id).await? {
+        Some(fields) => serde_json::from_str(&fields).map_err(Fault::from)?,
+        None => Map::new(),
+    };
     Ok(UserSummary {
         id: user.id,
         username: user.username,
@@ -244,6 +252,7 @@ async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError>
             .into_iter()
             .map(|row| EmailSummary { email: row.email, verified: row.verified, primary: row.primary })
             .collect(),
+        fields,
         is_active: user.is_active,
         has_usable_password: user.password.is_some(),
         created_at: user.created_at,

@@ -11,6 +11,8 @@ mod events;
 mod failure;
 mod gate;
 mod hijack;
+mod hooks;
+mod hooks_http;
 mod languages;
 mod links;
 mod log;
