@@ -11,6 +11,7 @@ pub mod authenticators;
 mod backup;
 mod db;
 pub mod emails;
+pub mod instances;
 pub mod limits;
 pub mod links;
 pub mod logins;
