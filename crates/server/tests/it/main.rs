@@ -8,6 +8,7 @@ mod crash;
 mod devtools;
 mod guides;
 mod http;
+mod instances;
 mod nginx;
 mod node;
 mod oidc_provider;
