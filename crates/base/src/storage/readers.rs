@@ -4,6 +4,7 @@
 //! met a connection which had died meanwhile is run once more on a new one.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,11 @@ pub struct Readers<C: Connection> {
     idle: Mutex<Vec<C>>,
     permits: Arc<Semaphore>,
     patience: Duration,
+    welcome: for<'a> fn(&'a mut C) -> Welcome<'a>,
 }
+
+/// Whether a new connection is of use.
+pub(super) type Welcome<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
 
 /// A connection on loan. It goes back when dropped, if it is sound.
 pub struct Reader<C: Connection> {
@@ -33,9 +38,15 @@ pub struct Reader<C: Connection> {
 }
 
 impl<C: Connection> Readers<C> {
-    pub(super) fn new(options: C::Options, size: usize, patience: Duration) -> Arc<Self> {
+    /// `welcome` judges each new connection.
+    pub(super) fn new(
+        options: C::Options,
+        size: usize,
+        patience: Duration,
+        welcome: for<'a> fn(&'a mut C) -> Welcome<'a>,
+    ) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(size.max(1)));
-        Arc::new(Self { options, idle: Mutex::default(), permits, patience })
+        Arc::new(Self { options, idle: Mutex::default(), permits, patience, welcome })
     }
 
     pub(super) async fn take(self: &Arc<Self>) -> Result<Reader<C>, StorageError> {
@@ -61,7 +72,12 @@ impl<C: Connection> Readers<C> {
     }
 
     async fn connect(&self) -> Result<C, StorageError> {
-        let conn = timeout(self.patience, self.options.connect()).await;
+        let conn = timeout(self.patience, async {
+            let mut conn = self.options.connect().await?;
+            (self.welcome)(&mut conn).await?;
+            Ok::<_, sqlx::Error>(conn)
+        })
+        .await;
         Ok(conn.map_err(|_| late("no connection in time"))??)
     }
 }
