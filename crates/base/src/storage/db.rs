@@ -14,7 +14,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection as _, Pool, Postgres, Row as _, Sqlite, Transaction};
 
 use super::StorageError;
-use super::readers::{Reader, Readers};
+use super::readers::{Reader, Readers, Welcome};
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,17 +63,26 @@ impl Db {
         }
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StorageError::Url(error.to_string()))?
-            .options([("statement_timeout", "4000"), ("lock_timeout", "4000")])
+            .options([
+                ("statement_timeout", "4000"),
+                ("lock_timeout", "4000"),
+                // Statements count on it: a row that another transaction has changed is looked at again.
+                ("default_transaction_isolation", "read committed"),
+            ])
             .disable_statement_logging();
         let half = (connections / 2).max(1);
+        let readers = Readers::new(options.clone(), half as usize, PATIENCE, takes_writes);
         let writers = PgPoolOptions::new()
             .max_connections(half)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.clone())
-            .await
-            .map_err(StorageError::from)?;
-        let readers = Readers::new(options, half as usize, PATIENCE);
-        Ok(Self::Postgres { writers, readers, shared: false })
+            .after_connect(|conn, _| takes_writes(conn))
+            .connect_with(options)
+            .await;
+        match writers {
+            Ok(writers) => Ok(Self::Postgres { writers, readers, shared: false }),
+            // The pool says only that it has tried for a while.
+            Err(error) => Err(readers.take().await.err().unwrap_or_else(|| error.into())),
+        }
     }
 
     async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, StorageError> {
@@ -99,7 +108,8 @@ impl Db {
         // Each reader is a thread: more than a few of them only get in each other's way.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let readers = (connections as usize).min((2 * cores).max(4));
-        let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE);
+        let sound = |_: &mut SqliteConnection| Box::pin(std::future::ready(Ok(()))) as Welcome<'_>;
+        let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE, sound);
         Ok(Self::Sqlite { writer, readers, shared: false })
     }
 
@@ -354,6 +364,17 @@ impl Conn {
     }
 }
 
+/// After a failover a name may lead to the former primary for a while: it takes no writes, and what it reads is old.
+fn takes_writes(conn: &mut PgConnection) -> Welcome<'_> {
+    Box::pin(async move {
+        let read_only: String = sqlx::query_scalar("SHOW transaction_read_only").fetch_one(conn).await?;
+        match read_only.as_str() {
+            "off" => Ok(()),
+            _ => Err(sqlx::Error::Protocol("it takes no writes: is it a standby?".into())),
+        }
+    })
+}
+
 /// Gives up on a server that does not answer. In a box, as a statement under way is large.
 fn in_time<'a, T>(
     answer: impl Future<Output = Result<T, sqlx::Error>> + Send + 'a,
@@ -475,7 +496,8 @@ fn passes(code: &str) -> bool {
     match code.parse::<u32>() {
         // SQLite's extended codes hold the primary one in their lowest byte; PostgreSQL's have five characters.
         Ok(number) if code.len() != 5 => matches!(number & 0xff, 5 | 6 | 7 | 8 | 10 | 11 | 13 | 14),
-        _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+        // Behind a pooler, the server may have become a standby.
+        _ => ["08", "25006", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
 }
 

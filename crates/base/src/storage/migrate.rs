@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_providers.sql"),
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0008_profiles.sql"),
+    include_str!("migrations/0010_instances.sql"),
 ];
 
 /// The version that this binary brings the schema to.

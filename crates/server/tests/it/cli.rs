@@ -127,6 +127,22 @@ fn a_start_that_fails_says_so_in_one_line() {
 }
 
 #[test]
+fn x1_a_lost_secret_key_is_given_up_by_hand_only() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("vestibule-data");
+    assert!(run(folder.path(), &["users", "create", "--email", "ada@example.org"]).status.success());
+    std::fs::remove_file(data.join("secret_key")).unwrap();
+    let said = complaint(&run(folder.path(), &[]));
+    assert!(
+        said.contains("server.secret_key: not the one") && said.contains("vestibule keys adopt"),
+        "{said}"
+    );
+    complaint(&run(folder.path(), &["users", "list"]));
+    assert!(run(folder.path(), &["keys", "adopt"]).status.success());
+    assert!(run(folder.path(), &["users", "list"]).status.success());
+}
+
+#[test]
 fn config_check_finds_what_cannot_work() {
     let folder = TempDir::new().unwrap();
     assert_eq!(run(folder.path(), &["config", "check"]).status.code(), Some(0));

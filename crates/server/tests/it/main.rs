@@ -9,6 +9,7 @@ mod devtools;
 mod events;
 mod guides;
 mod http;
+mod instances;
 mod nginx;
 mod node;
 mod oidc_provider;
