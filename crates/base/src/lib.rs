@@ -1,6 +1,6 @@
 //! The ground floor of Vestibule: settings, security primitives, storage and delivery.
 //!
-//! Rooms, from the ground up: [`language`] (what people read, in theirs), [`config`] (settings), [`security`] (clock,
+//! Rooms, from the ground up: [`language`] (what people read, in theirs), [`trace`] (spans), [`config`] (settings), [`security`] (clock,
 //! random, hashing, sealing), [`storage`] (every SQL statement), [`outbound`], [`ratelimit`], [`delivery`] (mails).
 //! Nothing here knows the rules of accounts, and nothing here knows an HTTP server.
 
@@ -11,3 +11,4 @@ pub mod outbound;
 pub mod ratelimit;
 pub mod security;
 pub mod storage;
+pub mod trace;

@@ -7,6 +7,7 @@ mod output;
 mod portal;
 mod secrets;
 mod telemetry;
+mod traces;
 
 fn main() -> std::process::ExitCode {
     cli::run()

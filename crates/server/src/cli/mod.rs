@@ -99,6 +99,8 @@ enum Failure {
     Serve(#[from] serve::ServeError),
     #[error(transparent)]
     Portal(#[from] crate::portal::PortalError),
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Traces(#[from] vestibule_base::outbound::OutboundError),
     #[error("{first}{}", more(*others))]
     Findings { first: String, others: usize },
     #[error("the configuration has {0} error(s)")]

@@ -8,6 +8,7 @@ mod edge;
 mod keys;
 mod portal;
 mod providers;
+mod telemetry;
 mod webauthn;
 
 use super::Config;
@@ -45,6 +46,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     webauthn::check(config, &mut report);
     providers::check(config, &mut report);
     portal::check(config, &mut report);
+    telemetry::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }
