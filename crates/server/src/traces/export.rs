@@ -56,29 +56,29 @@ impl Exporter {
     }
 
     /// Goes on until `stop`; what has ended by then is posted, if the collector answers in time.
-    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+    pub(crate) async fn run(mut self, stop: oneshot::Receiver<()>) {
         let mut batch = Vec::new();
-        loop {
-            tokio::select! {
-                _ = &mut stop => break,
-                _ = self.collected.ended.recv_many(&mut batch, BATCH) => {}
-            }
-            let full = batch.len() == BATCH;
-            self.post(&mut batch).await;
-            if !full {
-                tokio::select! {
-                    _ = &mut stop => break,
-                    () = tokio::time::sleep(PAUSE) => {}
-                }
-            }
+        tokio::select! {
+            _ = stop => {}
+            () = self.go_on(&mut batch) => {}
         }
+        self.collected.ended.close();
         let rest = async {
-            self.collected.ended.close();
             while self.collected.ended.recv_many(&mut batch, BATCH).await > 0 {
                 self.post(&mut batch).await;
             }
         };
         let _ = tokio::time::timeout(FAREWELL, rest).await;
+    }
+
+    async fn go_on(&mut self, batch: &mut Vec<Ended>) {
+        while self.collected.ended.recv_many(batch, BATCH).await > 0 {
+            let full = batch.len() == BATCH;
+            self.post(batch).await;
+            if !full {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 
     async fn post(&mut self, batch: &mut Vec<Ended>) {
