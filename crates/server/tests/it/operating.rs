@@ -56,7 +56,7 @@ impl Place {
             "account.rate_limits = false\n\
              account.email_verification = 'none'\n\
              account.login_by_code_enabled = true\n\
-             mfa.totp_tolerance = 3\n\
+             mfa = { allow_unverified_email = true, totp_tolerance = 3, reauthentication_required = false }\n\
              passwords.argon2 = { memory_kib = 64, iterations = 1, parallelism = 1 }\n",
         );
         place
@@ -176,8 +176,9 @@ fn x1_the_secret_key_is_changed_by_the_steps_of_the_page_and_nobody_is_logged_ou
         let app = AuthenticatorApp::new(secret.as_str().unwrap());
         answered(api(&first).post(path, &ada, &json!({ "code": code(&app, 3) })).unwrap(), &[200]);
         let bob = sign_up(api(&first), "bob");
-        let pending = ask_for_code(api(&first), "bob");
-        let in_mail = mailed(api(&first), "bob", "code");
+        sign_up(api(&first), "dave");
+        let pending = ask_for_code(api(&first), "dave");
+        let in_mail = mailed(api(&first), "dave", "code");
 
         place.run(prepare);
         place.restart(&mut first);
@@ -197,11 +198,18 @@ fn x1_the_secret_key_is_changed_by_the_steps_of_the_page_and_nobody_is_logged_ou
         let carol = sign_up(api(&first), "carol");
         assert_eq!(session(behind, &carol), 200);
         confirm(api(&first), &pending, &in_mail);
-        let pending = ask_for_code(api(&first), "carol");
-        confirm(behind, &pending, &mailed(behind, "carol", "code"));
+        sign_up(api(&first), "eve");
+        let pending = ask_for_code(api(&first), "eve");
+        confirm(behind, &pending, &mailed(behind, "eve", "code"));
         log_in(behind, "ada", &app, 2);
         if let Some(other) = &mut other {
             place.restart(other);
+        }
+
+        for api in other.iter().chain([&first]).map(api) {
+            for session_of in [&ada, &bob, &carol] {
+                assert_eq!(session(api, session_of), 200, "nobody is logged out");
+            }
         }
 
         let said = place.run(reseal);
