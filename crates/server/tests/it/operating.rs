@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vestibule_base::security::{Clock, SystemClock};
+use vestibule_base::storage::{Db, LATEST, schema_version};
+use vestibule_base::vals;
 use vestibule_testkit::database::{Backend, TestDatabase};
 use vestibule_testkit::totp::AuthenticatorApp;
 
-use crate::cli::{Server, vestibule};
+use crate::cli::{Server, complaint, vestibule};
 use crate::crash::{Api, PASSWORD, answered};
 
 const PAGE: &str = include_str!("../../../../docs/operating.md");
@@ -256,4 +258,56 @@ fn x7_a_backup_is_made_and_restored_by_the_steps_of_the_page() {
         }
         drop(server);
     }
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_in_one_line_and_left_alone() {
+    for &backend in Backend::all() {
+        let place = Place::new(backend);
+        let newer = LATEST + 1;
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let found = runtime.block_on(async {
+            let db = Db::open(&place.database.url, 2).await.unwrap();
+            let mut tx = db.write().await.unwrap();
+            tx.execute("INSERT INTO schema_version (version) VALUES ($1)", vals![newer]).await.unwrap();
+            tx.commit().await.unwrap();
+            db.close().await;
+            for arguments in [&["serve"] as &[&str], &["migrate"], &["users", "list"]] {
+                let mut command = vestibule(place.path(), arguments);
+                place.told(command.env("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0"));
+                let said = complaint(&command.output().unwrap());
+                assert!(said.contains(&format!("has version {newer}")), "{said}");
+                assert!(said.contains("start the newer binary, or restore a backup"), "{said}");
+            }
+            let db = Db::open(&place.database.url, 2).await.unwrap();
+            let found = schema_version(&db).await.unwrap();
+            db.close().await;
+            found
+        });
+        assert_eq!(found, Some(newer));
+    }
+}
+
+#[test]
+fn an_instance_waits_for_the_one_that_migrates_as_long_as_that_takes() {
+    if !Backend::all().contains(&Backend::Postgres) {
+        return;
+    }
+    let place = Place::new(Backend::Postgres);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let db = Db::open(&place.database.url, 2).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        // The one that every migration holds.
+        tx.execute("SELECT pg_advisory_xact_lock(7831504)", vals![]).await.unwrap();
+        let mut command = vestibule(place.path(), &["migrate"]);
+        place.told(&mut command);
+        let waiting = command.spawn().unwrap();
+        // Longer than a statement may take while people wait for it.
+        tokio::time::sleep(Duration::from_millis(5500)).await;
+        tx.commit().await.unwrap();
+        let output = waiting.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        db.close().await;
+    });
 }
