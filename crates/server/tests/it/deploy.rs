@@ -91,6 +91,7 @@ fn the_kubernetes_example_fits_together() {
         .map(|port| (port["name"].as_str().unwrap(), port["containerPort"].as_i64().unwrap()))
         .collect();
     assert!(ports.contains_key(of("Service")["spec"]["ports"][0]["targetPort"].as_str().unwrap()));
+    assert!(container["image"].as_str().unwrap().ends_with(concat!(":", env!("CARGO_PKG_VERSION"))));
     // What the standard "restricted" asks for.
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
@@ -146,7 +147,8 @@ fn the_kubernetes_example_fits_together() {
     for (listen, port) in [("listen", "http"), ("metrics_listen", "metrics")] {
         assert!(settings.contains(&format!("{listen} = \"0.0.0.0:{}\"", ports[port])), "{listen}");
     }
-    let server = Server::start(folder_without_settings().path());
+    let empty = TempDir::new().unwrap();
+    let server = Server::start(empty.path());
     for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
         let get = &container[probe]["httpGet"];
         assert_eq!(get["port"], "http", "{probe}");
@@ -155,10 +157,6 @@ fn the_kubernetes_example_fits_together() {
     }
     let patience = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
     assert!(patience > 30 + container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap());
-}
-
-fn folder_without_settings() -> TempDir {
-    TempDir::new().unwrap()
 }
 
 #[test]
