@@ -2,6 +2,7 @@
 
 mod balanced;
 mod conformance;
+mod dist;
 mod examples;
 mod http;
 mod postgres;
@@ -32,6 +33,8 @@ Usage: cargo x TASK [ARGUMENTS]
   screenshots              take the pictures of the portal in docs/images, with Chromium
   examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
+  dist [TARGET]            the static binary of a release, tried out, with checksum and list of components,
+                           in target/dist
   check                    what the build machine runs: lint, test, docs --check, deny,
                            examples, providers, conformance
 ";
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
         }
+        "dist" => dist::run_task(&rest),
         "check" => check(),
         "" | "help" | "--help" | "-h" => {
             say(USAGE);

@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, Connection as _, Pool, Postgres, Row as _, Sqlite, Tr
 
 use super::StorageError;
 use super::readers::{Reader, Readers, Welcome};
+use crate::trace;
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -141,6 +142,8 @@ impl Db {
     /// # Errors
     /// [`StorageError::Unavailable`] if it cannot begin in time.
     pub async fn write(&self) -> Result<Conn, StorageError> {
+        // With the wait for the turn to write.
+        let _span = trace::statement("BEGIN", matches!(self, Self::Postgres { .. }));
         Ok(match self {
             Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres { writers, .. } => Conn::Postgres(in_time(writers.begin()).await?),
@@ -290,6 +293,7 @@ impl Conn {
     /// # Errors
     /// Any of [`StorageError`].
     pub async fn all(&mut self, sql: &'static str, values: Vec<Val>) -> Result<Vec<Row>, StorageError> {
+        let _span = trace::statement(sql, self.is_postgres());
         Ok(match self {
             Self::Sqlite(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
             Self::SqliteRead(reader) => {
@@ -325,6 +329,7 @@ impl Conn {
     /// # Errors
     /// Any of [`StorageError`].
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Val>) -> Result<u64, StorageError> {
+        let _span = trace::statement(sql, self.is_postgres());
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
             Self::Postgres(tx) => in_time(bound!(sql, values).execute(&mut **tx)).await?.rows_affected(),
@@ -352,6 +357,7 @@ impl Conn {
     /// # Errors
     /// [`StorageError::Unavailable`] if the database is gone: then nothing was changed.
     pub async fn commit(self) -> Result<(), StorageError> {
+        let _span = trace::statement("COMMIT", self.is_postgres());
         match self {
             Self::Sqlite(tx) => Ok(tx.commit().await?),
             Self::Postgres(tx) => in_time(tx.commit()).await,

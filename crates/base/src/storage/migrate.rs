@@ -52,7 +52,16 @@ pub async fn schema_version(db: &Db) -> Result<Option<i64>, StorageError> {
 async fn lock(tx: &mut Conn) -> Result<(), StorageError> {
     // SQLite's write transactions exclude each other anyway.
     if tx.is_postgres() {
-        tx.execute("SELECT pg_advisory_xact_lock(7831504)", vec![]).await?;
+        // A large table takes its time, and so does waiting for the instance that is at it. A table that others use is
+        // waited for as briefly as ever, though: they would all wait behind us.
+        tx.script(
+            "SET LOCAL statement_timeout = 0;
+             SET LOCAL lock_timeout = 0;
+             SELECT pg_advisory_xact_lock(7831504);
+             SET LOCAL lock_timeout = '4s'"
+                .to_owned(),
+        )
+        .await?;
     }
     tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)", vec![])
         .await
