@@ -1,0 +1,12 @@
+//! Accounts in and out: [`Account`] is one as it travels, a [`Source`] gives them, [`Importer`] takes them in.
+//!
+//! Knows no HTTP and writes no SQL. Constant memory: nothing here holds more than a batch of accounts.
+
+mod account;
+mod import;
+mod source;
+mod wire;
+
+pub use account::{Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, Totp};
+pub use import::{Ids, ImportError, Importer, Note, Options, Quiet, Report, Watcher};
+pub use source::{Item, ReadError, Source};
