@@ -7,6 +7,8 @@ mod import;
 mod source;
 mod wire;
 
-pub use account::{Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, Totp};
+pub use account::{
+    Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, RecoveryCodes, Totp,
+};
 pub use import::{Ids, ImportError, Importer, Note, Options, Quiet, Report, Watcher};
 pub use source::{Item, ReadError, Source};
