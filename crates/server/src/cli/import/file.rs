@@ -10,7 +10,7 @@ use vestibule_transfer::{Csv, JsonLines, JsonList, ReadError};
 use super::{Failure, How, take};
 
 #[derive(Debug, Args)]
-pub(super) struct Command {
+pub(super) struct FromFile {
     /// The file: what `vestibule export` wrote, or a list of accounts in JSON or CSV.
     #[arg(required = true)]
     file: PathBuf,
@@ -34,8 +34,8 @@ enum Format {
     Csv,
 }
 
-pub(super) async fn run(command: Command) -> Result<(), Failure> {
-    let Command { file, format, ignore_columns, how } = command;
+pub(super) async fn run(command: FromFile) -> Result<(), Failure> {
+    let FromFile { file, format, ignore_columns, how } = command;
     let format = format.or_else(|| format_of(&file)).ok_or(Failure::Misused(
         "the name of the file does not end in .jsonl, .json or .csv: say what it is by --format",
     ))?;

@@ -21,7 +21,7 @@ pub(super) struct Command {
     #[command(subcommand)]
     from: Option<From>,
     #[command(flatten)]
-    file: Option<file::Command>,
+    file: Option<file::FromFile>,
 }
 
 /// Sources that are no files of accounts.
