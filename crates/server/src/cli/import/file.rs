@@ -13,7 +13,7 @@ use super::{Failure, How, take};
 pub(super) struct FromFile {
     /// The file: what `vestibule export` wrote, or a list of accounts in JSON or CSV.
     #[arg(required = true)]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// What the file is. Without it, the end of its name tells: .jsonl, .json or .csv.
     #[arg(long)]
     format: Option<Format>,
@@ -36,6 +36,7 @@ enum Format {
 
 pub(super) async fn run(command: FromFile) -> Result<(), Failure> {
     let FromFile { file, format, ignore_columns, how } = command;
+    let file = file.ok_or(Failure::Misused("name a file"))?;
     let format = format.or_else(|| format_of(&file)).ok_or(Failure::Misused(
         "the name of the file does not end in .jsonl, .json or .csv: say what it is by --format",
     ))?;

@@ -21,7 +21,7 @@ pub(super) struct Command {
     #[command(subcommand)]
     from: Option<From>,
     #[command(flatten)]
-    file: Option<file::FromFile>,
+    file: file::FromFile,
 }
 
 /// Sources that are no files of accounts.
@@ -30,10 +30,9 @@ enum From {}
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     crate::telemetry::start("warn");
-    match (command.from, command.file) {
-        (Some(from), _) => match from {},
-        (None, Some(file)) => file::run(file).await,
-        (None, None) => Err(Failure::Misused("name a file")),
+    match command.from {
+        Some(from) => match from {},
+        None => file::run(command.file).await,
     }
 }
 
