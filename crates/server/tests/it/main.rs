@@ -14,3 +14,4 @@ mod oidc_provider;
 mod portal;
 mod proxies;
 mod single_page_application;
+mod transfer;
