@@ -263,7 +263,7 @@ fn h6_what_is_in_use_stays_with_whom_it_belongs_to() {
         let mut list = vec![
             person(10, "ADA@Example.org"),
             Account { username: Some("P10".to_owned()), ..person(11, "p11@example.org") },
-            Account { username: Some("p11".to_owned()), ..person(12, "p12@example.org") },
+            Account { username: Some("p10".to_owned()), ..person(12, "p12@example.org") },
             // An address that nobody proved gives way, first within a batch.
             Account { emails: vec![mail("both@example.org", false, true)], ..bare(13) },
             Account { emails: vec![mail("both@example.org", true, true)], ..bare(14) },
@@ -293,7 +293,7 @@ fn h6_what_is_in_use_stays_with_whom_it_belongs_to() {
         let (report, kept) = take(&server, Options::new("s"), &mut List::of(list.clone())).await;
         let expected = [
             "10 not: email ada@example.org: in use",
-            "12 not: username \"p11\": in use",
+            "12 not: username \"p10\": in use",
             "15 taken: email both@example.org: in use",
             "18 taken: phone +31612345678: in use",
             "19 taken: email \"mıke@example.org\": no address that mails can be sent to",
