@@ -19,3 +19,4 @@ mod portal;
 mod proxies;
 mod single_page_application;
 mod traces;
+mod transfer;

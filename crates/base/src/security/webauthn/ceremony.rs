@@ -197,7 +197,16 @@ impl RelyingParty {
             return Err(CeremonyError::CredentialId);
         }
         let discoverable = response.discoverable();
-        Ok(Credential { id, public_key, sign_count, backup_eligible, backed_up, user_verified, discoverable })
+        Ok(Credential {
+            id,
+            public_key,
+            sign_count,
+            backup_eligible,
+            backed_up,
+            user_verified,
+            discoverable,
+            user_handle: None,
+        })
     }
 
     /// Judges the answer to [`request_options`](Self::request_options), by the steps of Level 3, 7.2. `credential` is the
