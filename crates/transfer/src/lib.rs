@@ -3,10 +3,12 @@
 //! Knows no HTTP and writes no SQL. Constant memory: nothing here holds more than a batch of accounts.
 
 mod account;
+mod django;
 mod import;
 mod source;
 mod wire;
 
 pub use account::{Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, Totp};
+pub use django::{Django, DjangoOptions};
 pub use import::{Ids, ImportError, Importer, Note, Options, Quiet, Report, Watcher};
 pub use source::{Item, ReadError, Source};
