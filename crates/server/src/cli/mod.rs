@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod import;
 mod keys;
 mod migrate;
 mod restore;
@@ -42,6 +43,8 @@ enum Command {
     Backup(backup::Command),
     /// Go back to a backup, and end the sessions and codes that it holds. Stop the server first.
     Restore(restore::Command),
+    /// Take accounts in: from a file, or from another system. Running it again adds nothing twice.
+    Import(import::Command),
     /// Change the secret key.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -89,6 +92,10 @@ enum Failure {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Import(#[from] vestibule_transfer::ImportError),
+    #[error(transparent)]
+    Read(#[from] vestibule_transfer::ReadError),
     #[error("{0}")]
     Catalogue(String),
     #[error("{0}")]
@@ -123,6 +130,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Migrate(settings) => blocking(migrate::run(settings)),
         Command::Backup(command) => blocking(backup::run(command)),
         Command::Restore(command) => blocking(restore::run(command)),
+        Command::Import(command) => blocking(import::run(command)),
         Command::Keys(command) => blocking(keys::run(command)),
         Command::Users(command) => blocking(users::run(command)),
     };

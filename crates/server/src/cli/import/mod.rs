@@ -1,0 +1,131 @@
+//! `vestibule import`: accounts from elsewhere, into the database itself. One file for each kind of source.
+
+mod file;
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use vestibule_base::security::{Keyring, SystemClock};
+use vestibule_base::storage::Db;
+use vestibule_transfer::{Ids, Importer, Note, Options, Report, Source, Watcher};
+
+use super::{Common, Failure};
+use crate::output;
+
+/// A line of progress for so many accounts.
+const TOLD_EVERY: u64 = 10_000;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Command {
+    #[command(subcommand)]
+    from: Option<From>,
+    #[command(flatten)]
+    file: Option<file::Command>,
+}
+
+/// Sources that are no files of accounts.
+#[derive(Debug, Subcommand)]
+enum From {}
+
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    crate::telemetry::start("warn");
+    match (command.from, command.file) {
+        (Some(from), _) => match from {},
+        (None, Some(file)) => file::run(file).await,
+        (None, None) => Err(Failure::Misused("name a file")),
+    }
+}
+
+/// What all sources have in common.
+#[derive(Debug, Args)]
+struct How {
+    /// What the source is called. Within it an account is known by its id, whenever it comes again: give each source a
+    /// name of its own, and the same one in every run.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Do everything and keep nothing of it: what would be taken, and what not?
+    #[arg(long)]
+    dry_run: bool,
+    /// Give an account another id if its own is in use here. Else it is not taken.
+    #[arg(long)]
+    renumber: bool,
+    /// Give every account a new id.
+    #[arg(long, conflicts_with = "renumber")]
+    new_ids: bool,
+    /// Take accounts even if none of their second factors can be taken: a password alone then opens them.
+    #[arg(long)]
+    lose_second_factors: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Takes the accounts of `source`, which is called `name` unless the command line calls it something else; tells how it
+/// went.
+async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Failure> {
+    let config = how.common.settings.prepare()?;
+    let secret = config.server.secret_key.as_ref().ok_or(vestibule::BuildError::NoSecretKey)?;
+    let former: Vec<&str> =
+        config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
+    let keyring = Keyring::new(secret.expose_secret(), &former);
+    let db = Db::open(config.database_url().expose_secret(), 2).await?;
+    db.migrate().await?;
+    let options = Options {
+        ids: match (how.renumber, how.new_ids) {
+            (_, true) => Ids::New,
+            (true, false) => Ids::Renumber,
+            (false, false) => Ids::Keep,
+        },
+        dry_run: how.dry_run,
+        lose_second_factors: how.lose_second_factors,
+        ..Options::new(how.source.as_deref().unwrap_or(name))
+    };
+    let mut teller = Teller { json: how.common.json, told: 0 };
+    let importer = Importer::new(&db, &keyring, &config, &SystemClock, options);
+    let report = importer.run(source, &mut teller).await;
+    db.close().await;
+    let report = report?;
+    if how.common.json {
+        output::line(json!({ "dry_run": how.dry_run, "report": report }));
+    } else {
+        output::line(summary(&report, how.dry_run));
+    }
+    Ok(())
+}
+
+fn summary(report: &Report, dry_run: bool) -> String {
+    let verb = if dry_run { "would be taken" } else { "taken" };
+    let mut text = format!(
+        "{} {verb} ({} of them not whole), {} already there, {} not taken.",
+        report.taken, report.partial, report.already_there, report.skipped
+    );
+    for (reason, count) in &report.reasons {
+        text.push_str(&format!("\n{count:>8}  {reason}"));
+    }
+    text
+}
+
+/// Tells on standard error what goes on, in JSON on standard output.
+struct Teller {
+    json: bool,
+    told: u64,
+}
+
+impl Watcher for Teller {
+    fn note(&mut self, note: &Note) {
+        if self.json {
+            output::line(json!(note));
+            return;
+        }
+        let fate = note.user_id.map_or_else(|| "not taken".to_owned(), |id| format!("user {id}"));
+        output::complain(format_args!("{}: {fate}: {}", note.place, note.problems.join("; ")));
+    }
+
+    fn progress(&mut self, report: &Report) {
+        let seen = report.taken + report.already_there + report.skipped;
+        if seen / TOLD_EVERY > self.told {
+            self.told = seen / TOLD_EVERY;
+            output::complain(format_args!("{seen} accounts"));
+        }
+    }
+}
