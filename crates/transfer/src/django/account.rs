@@ -146,7 +146,7 @@ pub(super) fn moment(written: &str) -> Option<Millis> {
         return Some(at.as_millisecond());
     }
     let at: jiff::civil::DateTime = written.parse().ok()?;
-    Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+    Some(jiff::tz::Offset::UTC.to_timestamp(at).ok()?.as_millisecond())
 }
 
 #[cfg(test)]

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn long_codes_are_heads_of_the_digest_too() {
-        let options = DjangoOptions { recovery_code_count: 2, recovery_code_digits: 44, ..Default::default() };
+        let options =
+            DjangoOptions { recovery_code_count: 2, recovery_code_digits: 44, ..Default::default() };
         let data = json!({ "seed": "ab".repeat(40), "used_mask": 0 });
         let codes = recovery_codes(&data, &options).unwrap();
         assert_eq!(codes.len(), 2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
 
 use crate::source::ReadError;
 
@@ -52,7 +52,8 @@ impl Foreign {
             // The URL may hold a password: it is in no message.
             let options = PgConnectOptions::from_str(url).map_err(failed)?.disable_statement_logging();
             let connected = tokio::time::timeout(PATIENCE, options.connect());
-            let conn = connected.await.map_err(|_| error("it does not answer".to_owned()))?.map_err(failed)?;
+            let conn =
+                connected.await.map_err(|_| error("it does not answer".to_owned()))?.map_err(failed)?;
             (
                 Self::Postgres(conn),
                 "SET TIME ZONE 'UTC'; BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",

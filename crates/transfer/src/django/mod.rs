@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use account::Around;
 use database::{Foreign, Row, Span, Table};
-use users::Users;
+use users::{UserRow, Users};
 
 use crate::source::{Item, ReadError, Source};
 
@@ -131,7 +131,7 @@ impl Source for Django {
             put(&mut around, row, |around| &mut around.socials);
         }
         self.last = Some(last);
-        let read = |row| {
+        let read = |row: UserRow| {
             let around = around.remove(&row.key).unwrap_or_default();
             account::read(&self.users, &self.options, row, around)
         };

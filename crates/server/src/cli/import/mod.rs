@@ -1,5 +1,6 @@
 //! `vestibule import`: accounts from elsewhere, into the database itself. One file for each kind of source.
 
+mod django;
 mod file;
 
 use clap::{Args, Subcommand};
@@ -26,12 +27,15 @@ pub(super) struct Command {
 
 /// Sources that are no files of accounts.
 #[derive(Debug, Subcommand)]
-enum From {}
+enum From {
+    /// Take over the users of a Django project with django-allauth, from its database. Nothing is changed there.
+    Django(Box<django::Command>),
+}
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     crate::telemetry::start("warn");
     match (command.from, command.file) {
-        (Some(from), _) => match from {},
+        (Some(From::Django(command)), _) => django::run(*command).await,
         (None, Some(file)) => file::run(file).await,
         (None, None) => Err(Failure::Misused("name a file")),
     }
