@@ -43,9 +43,9 @@ pub struct Account {
     /// Authenticator app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totp: Option<Totp>,
-    /// Recovery codes, in the order in which they are shown; none: there is no such set.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recovery_codes: Vec<RecoveryCode>,
+    /// Recovery codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<RecoveryCodes>,
     /// Security keys and passkeys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passkeys: Vec<Passkey>,
@@ -130,6 +130,23 @@ pub struct Totp {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
     pub created_at: Option<Millis>,
     /// When it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    pub last_used_at: Option<Millis>,
+}
+
+/// A set of recovery codes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryCodes {
+    /// The codes, in the order in which they are shown.
+    pub codes: Vec<RecoveryCode>,
+    /// Whether their owner has seen them.
+    #[serde(default = "yes")]
+    pub seen: bool,
+    /// When they were made; not known: when the account was made.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    pub created_at: Option<Millis>,
+    /// When one was last used.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
     pub last_used_at: Option<Millis>,
 }

@@ -4,11 +4,15 @@
 
 mod account;
 mod django;
+mod django_settings;
 mod import;
 mod source;
 mod wire;
 
-pub use account::{Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, Totp};
+pub use account::{
+    Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, RecoveryCodes, Totp,
+};
 pub use django::{Django, DjangoOptions};
+pub use django_settings::{SyntaxError, translate_settings};
 pub use import::{Ids, ImportError, Importer, Note, Options, Quiet, Report, Watcher};
 pub use source::{Item, ReadError, Source};

@@ -5,6 +5,8 @@ use super::{Assignment, Env, Module, Value};
 
 /// How deep brackets may be nested. Settings have some six levels.
 const DEEPEST: usize = 60;
+/// The most values that another setting may be made of: each line could double them.
+const LARGEST: usize = 10_000;
 /// The most characters that are shown of what is not understood.
 const SHOWN: usize = 100;
 
@@ -20,7 +22,13 @@ pub(super) fn module(source: &str, lines: &[Line]) -> Module {
             module.imports.push((shown(source, tokens), number));
             continue;
         }
-        let Some((targets, operator, value)) = split(tokens) else { continue };
+        let Some((targets, operator, value)) = split(tokens) else {
+            // `NAME.update(…)`, `NAME.append(…)`: it is no longer what we knew.
+            if let [Token { kind: Kind::Name(name), .. }, Token { kind: Kind::Op("."), .. }, ..] = tokens {
+                module.conditional.push((name.clone(), number));
+            }
+            continue;
+        };
         for target in targets {
             let [Token { kind: Kind::Name(name), .. }, path @ ..] = target else { continue };
             if line.indent > 0 {
@@ -32,7 +40,8 @@ pub(super) fn module(source: &str, lines: &[Line]) -> Module {
             match (keys, operator) {
                 (Some(keys), "=") => set(&mut module, name, &keys, value, number),
                 (Some(keys), "+=") if keys.is_empty() => {
-                    let old = module.get(name).cloned().unwrap_or(Value::Unknown(name.clone()));
+                    let old = module.get(name).filter(|value| size(value) <= LARGEST).cloned();
+                    let old = old.unwrap_or(Value::None);
                     let text = shown(source, tokens);
                     set(&mut module, name, &[], add(old, value).unwrap_or(Value::Unknown(text)), number);
                 }
@@ -306,7 +315,7 @@ impl Parser<'_> {
         }
         if self.take("(").is_none() {
             let [name] = path.as_slice() else { return None };
-            return self.module.get(name).cloned();
+            return self.module.get(name).filter(|value| size(value) <= LARGEST).cloned();
         }
         let (positional, named) = self.arguments()?;
         match path.as_slice() {
@@ -386,6 +395,16 @@ fn duration(positional: &[Value], named: &[(String, Value)]) -> Option<Value> {
         total = total.checked_add(number.checked_mul(*seconds)?)?;
     }
     Some(Value::Int(total))
+}
+
+/// How many values a value is made of.
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Dict(entries) => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        Value::Text(text) => text.len() / 100,
+        _ => 0,
+    }
 }
 
 fn is_name(token: &Token, name: &str) -> bool {
@@ -498,9 +517,15 @@ mod tests {
         assert_eq!(module.get("D").unwrap().get("k").unwrap().get("y"), Some(&text("x")));
         assert_eq!(module.get("I"), Some(&Value::List(vec![Value::Int(1), Value::Int(2)])));
         assert_eq!(module.get("J"), Some(&Value::Unknown("J -= 1".to_owned())));
-        assert_eq!(module.conditional, [("G".to_owned(), 13), ("H".to_owned(), 15)]);
+        assert_eq!(module.conditional, [("F".to_owned(), 11), ("G".to_owned(), 13), ("H".to_owned(), 15)]);
         assert_eq!(module.imports, [("from .base import *".to_owned(), 1)]);
         assert_eq!(module.settings[3].line, 7);
+    }
+
+    #[test]
+    fn nobody_fills_the_memory() {
+        let module = read(&format!("X = [1]\n{}", "X += X\nX = [X, X]\n".repeat(60)));
+        assert!(size(module.get("X").unwrap()) <= 3 * LARGEST);
     }
 
     #[test]
