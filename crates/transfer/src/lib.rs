@@ -13,6 +13,6 @@ pub use account::{
     Account, Email, Passkey, Phone, ProviderAccount, ProviderTokens, RecoveryCode, RecoveryCodes, Totp,
 };
 pub use django::{Django, DjangoOptions};
-pub use django_settings::{SyntaxError, translate_settings};
+pub use django_settings::{Judge, SyntaxError, translate_settings};
 pub use import::{Ids, ImportError, Importer, Note, Options, Quiet, Report, Watcher};
 pub use source::{Item, ReadError, Source};

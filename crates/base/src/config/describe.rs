@@ -120,7 +120,8 @@ pub fn django_names() -> Vec<DjangoName> {
                 .find_map(|whose| Some(setting.doc.get(setting.doc.find(whose)?..)?));
             let words = tail.unwrap_or_default().split('`').skip(1).step_by(2);
             let is_name = |word: &&str| {
-                word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+                word.contains('_')
+                    && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             };
             names.extend(words.filter(is_name).map(|django| DjangoName {
                 django,

@@ -97,6 +97,8 @@ enum Failure {
     #[error(transparent)]
     Read(#[from] vestibule_transfer::ReadError),
     #[error("{0}")]
+    Settings(String),
+    #[error("{0}")]
     Catalogue(String),
     #[error("{0}")]
     Misused(&'static str),

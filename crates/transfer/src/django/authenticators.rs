@@ -13,7 +13,7 @@ use vestibule_base::security::webauthn::RegistrationResponse;
 use super::DjangoOptions;
 use super::account::{Key, moment};
 use super::database::Row;
-use crate::account::{Account, Passkey, RecoveryCode, Totp};
+use crate::account::{Account, Passkey, RecoveryCode, RecoveryCodes, Totp};
 
 /// Columns of `mfa_authenticator`.
 pub(super) const COLUMNS: &[&str] = &["type", "data", "created_at", "last_used_at"];
@@ -39,7 +39,12 @@ pub(super) fn read(
             let secret = SecretString::from(secret);
             account.totp = Some(Totp { secret, last_step: 0, created_at, last_used_at });
         }
-        "recovery_codes" => account.recovery_codes = recovery_codes(&data, options)?,
+        "recovery_codes" => {
+            let codes = recovery_codes(&data, options)?;
+            let seen = !data["viewed_at"].is_null();
+            let (created_at, last_used_at) = times;
+            account.recovery_codes = Some(RecoveryCodes { codes, seen, created_at, last_used_at });
+        }
         "webauthn" => {
             let mut passkey = passkey(&data).map_err(|reason| format!("webauthn: {reason}"))?;
             passkey.user_handle = Some(key.handle());

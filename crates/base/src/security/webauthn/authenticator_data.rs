@@ -70,7 +70,16 @@ impl AuthenticatorData {
         let (user_verified, backup_eligible) = (self.user_verified(), self.backup_eligible());
         let (backed_up, sign_count) = (self.backed_up(), self.sign_count);
         let (id, public_key) = self.created.ok_or(CeremonyError::NoCredential)?;
-        Ok(Credential { id, public_key, sign_count, backup_eligible, backed_up, user_verified, discoverable })
+        Ok(Credential {
+            id,
+            public_key,
+            sign_count,
+            backup_eligible,
+            backed_up,
+            user_verified,
+            discoverable,
+            user_handle: None,
+        })
     }
 
     pub(super) fn user_verified(&self) -> bool {

@@ -193,21 +193,7 @@ impl RelyingParty {
         if credential.id != response.raw_id {
             return Err(CeremonyError::CredentialId);
         }
-<<<<<<< HEAD
         Ok(credential)
-=======
-        let discoverable = response.discoverable();
-        Ok(Credential {
-            id,
-            public_key,
-            sign_count,
-            backup_eligible,
-            backed_up,
-            user_verified,
-            discoverable,
-            user_handle: None,
-        })
->>>>>>> transfer
     }
 
     /// Judges the answer to [`request_options`](Self::request_options), by the steps of Level 3, 7.2. `credential` is the

@@ -1,6 +1,7 @@
 //! `vestibule import`: accounts from elsewhere, into the database itself. One file for each kind of source.
 
 mod django;
+mod django_settings;
 mod file;
 
 use clap::{Args, Subcommand};
@@ -30,12 +31,15 @@ pub(super) struct Command {
 enum From {
     /// Take over the users of a Django project with django-allauth, from its database. Nothing is changed there.
     Django(Box<django::Command>),
+    /// Print a configuration file made of a Django project's settings, and what has no place in it.
+    DjangoSettings(django_settings::Command),
 }
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     crate::telemetry::start("warn");
     match (command.from, command.file) {
         (Some(From::Django(command)), _) => django::run(*command).await,
+        (Some(From::DjangoSettings(command)), _) => django_settings::run(&command),
         (None, Some(file)) => file::run(file).await,
         (None, None) => Err(Failure::Misused("name a file")),
     }

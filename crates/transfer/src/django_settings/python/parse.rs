@@ -459,7 +459,10 @@ mod tests {
             ("set()", Value::List(vec![])),
             ("frozenset({'a'})", Value::List(vec![text("a")])),
             ("[1] + [2]", Value::List(vec![Value::Int(1), Value::Int(2)])),
-            ("{'a': True, 'b': None,}", Value::Dict(vec![(text("a"), Value::Bool(true)), (text("b"), Value::None)])),
+            (
+                "{'a': True, 'b': None,}",
+                Value::Dict(vec![(text("a"), Value::Bool(true)), (text("b"), Value::None)]),
+            ),
             ("dict(a=1)", Value::Dict(vec![(text("a"), Value::Int(1))])),
             ("timedelta(days=14)", Value::Int(1_209_600)),
             ("datetime.timedelta(1, hours=2)", Value::Int(93_600)),

@@ -41,9 +41,9 @@ pub struct SyntaxError {
 
 /// Longest first, so that `**` is not two stars.
 const OPERATORS: &[&str] = &[
-    "**=", "//=", ">>=", "<<=", "...", "!=", "==", "<=", ">=", "->", "+=", "-=", "*=", "/=", "%=", "&=", "|=",
-    "^=", "@=", ":=", "**", "//", "<<", ">>", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";", "=", "+", "-", "*",
-    "/", "%", "@", "&", "|", "^", "~", "<", ">", "!",
+    "**=", "//=", ">>=", "<<=", "...", "!=", "==", "<=", ">=", "->", "+=", "-=", "*=", "/=", "%=", "&=",
+    "|=", "^=", "@=", ":=", "**", "//", "<<", ">>", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";", "=",
+    "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<", ">", "!",
 ];
 
 /// Cuts `source` into logical lines. Blank lines and comments are gone.
@@ -314,13 +314,16 @@ mod tests {
     #[test]
     fn lines_end_outside_of_brackets() {
         let all = lines("A = [  # first\n  1,\n]\nif B:\n    C = 1; D = 2\nE = \\\n  3\n").unwrap();
-        let shape: Vec<_> = all.iter().map(|line| (line.indent, line.tokens.len(), line.tokens[0].line)).collect();
+        let shape: Vec<_> =
+            all.iter().map(|line| (line.indent, line.tokens.len(), line.tokens[0].line)).collect();
         assert_eq!(shape, [(0, 6, 1), (0, 3, 4), (4, 3, 5), (4, 3, 5), (0, 3, 6)]);
     }
 
     #[test]
     fn what_is_no_python_is_told_with_its_line() {
-        for (source, line) in [("A = 'x\n", 1), ("\nA = (1,\n", 3), (")", 1), ("A = $", 1), ("a \\ b", 1), ("'''", 1)] {
+        for (source, line) in
+            [("A = 'x\n", 1), ("\nA = (1,\n", 3), (")", 1), ("A = $", 1), ("a \\ b", 1), ("'''", 1)]
+        {
             assert_eq!(lines(source).unwrap_err().line, line, "{source}");
         }
     }
