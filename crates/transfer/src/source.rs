@@ -20,6 +20,17 @@ pub struct Item {
     pub account: Result<Account, String>,
     /// What of it could not be read, and is left out.
     pub left_out: Vec<String>,
+    /// Whether a second factor is among that: an account that has no other is then not taken (see
+    /// [`Options::lose_second_factors`](crate::Options::lose_second_factors)).
+    pub lost_factor: bool,
+}
+
+impl Item {
+    /// What stands at this place, if all of it could be read.
+    #[must_use]
+    pub fn new(place: String, account: Result<Account, String>) -> Self {
+        Self { place, account, left_out: Vec::new(), lost_factor: false }
+    }
 }
 
 /// Why a source cannot be read on.

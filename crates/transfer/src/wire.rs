@@ -5,6 +5,11 @@ pub(crate) fn yes() -> bool {
     true
 }
 
+/// A moment as RFC 3339; blank if it is none that has a name.
+pub(crate) fn rfc3339(at: vestibule_base::security::Millis) -> String {
+    jiff::Timestamp::from_millisecond(at).map(|at| at.to_string()).unwrap_or_default()
+}
+
 /// Milliseconds since 1970 as RFC 3339, or nothing.
 pub(crate) mod opt_moment {
     use serde::de::Error as _;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_authenticators.sql"),
     include_str!("migrations/0004_keys.sql"),
     include_str!("migrations/0005_providers.sql"),
+    include_str!("migrations/0007_imports.sql"),
 ];
 
 /// The version that this binary brings the schema to.

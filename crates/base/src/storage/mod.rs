@@ -11,6 +11,8 @@ pub mod authenticators;
 mod backup;
 mod db;
 pub mod emails;
+pub mod exports;
+pub mod imports;
 pub mod limits;
 pub mod links;
 pub mod logins;

@@ -27,7 +27,7 @@ pub(super) struct Around {
 /// Reads a user.
 pub(super) fn read(users: &Users, options: &DjangoOptions, mut row: UserRow, around: Around) -> Item {
     let key = Key(row.key.clone());
-    let mut left_out = Vec::new();
+    let (mut left_out, mut lost_factor) = (Vec::new(), false);
     let mut account = Account {
         source_id: key.plain(),
         id: key.number(),
@@ -47,11 +47,14 @@ pub(super) fn read(users: &Users, options: &DjangoOptions, mut row: UserRow, aro
     account.phone = row.take(Part::Phone).map(|phone| Phone { phone, verified: phone_verified });
     account.providers = around.socials.into_iter().filter_map(social).collect();
     for row in around.authenticators {
+        // Codes on paper stand in for a factor, and are none.
+        let is_factor = row.get(1) != Some(&Some("recovery_codes".to_owned()));
         if let Err(reason) = authenticators::read(&mut account, row, options, &key) {
+            lost_factor |= is_factor;
             left_out.push(reason);
         }
     }
-    Item { place: format!("{} {}", users.table.name, row.key), account: Ok(account), left_out }
+    Item { place: format!("{} {}", users.table.name, row.key), account: Ok(account), left_out, lost_factor }
 }
 
 /// Lays to each account at a third party its newest tokens, which come newest first.

@@ -7,11 +7,11 @@ mod file;
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use vestibule_base::security::{Keyring, SystemClock};
+use vestibule_base::security::SystemClock;
 use vestibule_base::storage::Db;
 use vestibule_transfer::{Ids, Importer, Note, Options, Report, Source, Watcher};
 
-use super::{Common, Failure};
+use super::{Common, Failure, keyring};
 use crate::output;
 
 /// A line of progress for so many accounts.
@@ -72,10 +72,7 @@ struct How {
 /// went.
 async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Failure> {
     let config = how.common.settings.prepare()?;
-    let secret = config.server.secret_key.as_ref().ok_or(vestibule::BuildError::NoSecretKey)?;
-    let former: Vec<&str> =
-        config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
-    let keyring = Keyring::new(secret.expose_secret(), &former);
+    let keyring = keyring(&config)?;
     let db = Db::open(config.database_url().expose_secret(), 2).await?;
     db.migrate().await?;
     let options = Options {
@@ -88,7 +85,7 @@ async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Fai
         lose_second_factors: how.lose_second_factors,
         ..Options::new(how.source.as_deref().unwrap_or(name))
     };
-    let mut teller = Teller { json: how.common.json, told: 0 };
+    let mut teller = Teller { json: how.common.json, dry_run: how.dry_run, told: 0 };
     let importer = Importer::new(&db, &keyring, &config, &SystemClock, options);
     let report = importer.run(source, &mut teller).await;
     db.close().await;
@@ -116,6 +113,7 @@ fn summary(report: &Report, dry_run: bool) -> String {
 /// Tells on standard error what goes on, in JSON on standard output.
 struct Teller {
     json: bool,
+    dry_run: bool,
     told: u64,
 }
 
@@ -125,7 +123,12 @@ impl Watcher for Teller {
             output::line(json!(note));
             return;
         }
-        let fate = note.user_id.map_or_else(|| "not taken".to_owned(), |id| format!("user {id}"));
+        let fate = match note.user_id {
+            None => "not taken".to_owned(),
+            // Its id is made up.
+            Some(_) if self.dry_run => "taken".to_owned(),
+            Some(id) => format!("user {id}"),
+        };
         output::complain(format_args!("{}: {fate}: {}", note.place, note.problems.join("; ")));
     }
 

@@ -1,13 +1,27 @@
 //! Taking accounts in: batch by batch, each in one transaction, so that a run that broke off is finished by another.
 
+mod batch;
+mod prepare;
+mod reason;
+mod rows;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use vestibule_base::config::Config;
-use vestibule_base::security::{Clock, Keyring};
+use vestibule_base::security::{Clock, Keyring, NoEntropy};
 use vestibule_base::storage::{Db, StorageError};
 
-use crate::source::{ReadError, Source};
+use crate::source::{Item, ReadError, Source};
+use batch::{Fate, MadeUp};
+use prepare::Ready;
+use reason::Problem;
+
+/// How often a batch is tried that meets what others do to the database at the same time.
+const TRIES: usize = 3;
+/// A breath between batches, in which a server gets its turn at writing to a SQLite database.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// What becomes of ids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,7 +114,10 @@ pub enum ImportError {
     Storage(#[from] StorageError),
     /// No random bytes to encrypt secrets with.
     #[error(transparent)]
-    NoEntropy(#[from] vestibule_base::security::NoEntropy),
+    NoEntropy(#[from] NoEntropy),
+    /// A passkey cannot be written down: a mistake of ours.
+    #[error("a passkey cannot be written down: {0}")]
+    Written(#[from] serde_json::Error),
 }
 
 /// Takes accounts in.
@@ -136,11 +153,99 @@ impl<'a> Importer<'a> {
         watcher: &mut dyn Watcher,
     ) -> Result<Report, ImportError> {
         let mut report = Report::default();
-        let _ = (self.db, self.keyring, self.config, self.clock);
-        while !source.next(self.options.batch).await?.is_empty() {
-            report.skipped += 1;
+        // A dry run is one transaction, so that accounts meet those of earlier batches as in a real one.
+        let mut dry = match self.options.dry_run {
+            true => Some((self.db.write().await?, MadeUp::new())),
+            false => None,
+        };
+        loop {
+            let items = source.next(self.options.batch.max(1)).await?;
+            if items.is_empty() {
+                // With the transaction, all that a dry run did is gone.
+                return Ok(report);
+            }
+            let ready = self.prepare(items, &mut report, watcher);
+            let fates = match &mut dry {
+                Some((tx, made_up)) => batch::write(self, tx, &ready, Some(made_up)).await?,
+                None => self.write(&ready).await?,
+            };
+            for (account, fate) in ready.into_iter().zip(fates) {
+                report.count(account, fate, watcher);
+            }
             watcher.progress(&report);
+            if dry.is_none() {
+                tokio::time::sleep(BREATH).await;
+            }
         }
-        Ok(report)
+    }
+
+    fn prepare(&self, items: Vec<Item>, report: &mut Report, watcher: &mut dyn Watcher) -> Vec<Ready> {
+        let now = self.clock.now();
+        let mut ready = Vec::with_capacity(items.len());
+        for item in items {
+            match prepare::prepare(self.config, now, item) {
+                Ok(account) => ready.push(account),
+                Err(hopeless) => {
+                    report.skipped += 1;
+                    report.tell(hopeless.place, hopeless.source_id, None, hopeless.problems, watcher);
+                }
+            }
+        }
+        ready
+    }
+
+    /// One transaction, tried again if somebody else has just made what it meets.
+    async fn write(&self, ready: &[Ready]) -> Result<Vec<Fate>, ImportError> {
+        let mut tries = 1..TRIES;
+        loop {
+            let mut tx = self.db.write().await?;
+            match batch::write(self, &mut tx, ready, None).await {
+                Err(ImportError::Storage(StorageError::Taken)) if tries.next().is_some() => {}
+                Err(error) => return Err(error),
+                Ok(fates) => {
+                    tx.commit().await?;
+                    return Ok(fates);
+                }
+            }
+        }
+    }
+}
+
+impl Report {
+    fn count(&mut self, account: Ready, fate: Fate, watcher: &mut dyn Watcher) {
+        let (user_id, problems) = match fate {
+            Fate::AlreadyThere => {
+                self.already_there += 1;
+                return;
+            }
+            Fate::Taken { id, problems } => {
+                self.taken += 1;
+                self.partial += u64::from(!problems.is_empty());
+                (Some(id), problems)
+            }
+            Fate::Skipped(problems) => {
+                self.skipped += 1;
+                (None, problems)
+            }
+        };
+        self.tell(account.place, Some(account.source_id), user_id, problems, watcher);
+    }
+
+    fn tell(
+        &mut self,
+        place: String,
+        source_id: Option<String>,
+        user_id: Option<i64>,
+        problems: Vec<Problem>,
+        watcher: &mut dyn Watcher,
+    ) {
+        if problems.is_empty() {
+            return;
+        }
+        for problem in &problems {
+            *self.reasons.entry(problem.reason.name()).or_default() += 1;
+        }
+        let problems = problems.into_iter().map(|problem| problem.what).collect();
+        watcher.note(&Note { place, source_id, user_id, problems });
     }
 }
