@@ -11,11 +11,15 @@ use super::{Failure, How, take};
 
 // Beside the subcommands, whose groups of arguments are called like their types.
 #[derive(Debug, Args)]
+<<<<<<< HEAD
 #[group(id = "file")]
 pub(super) struct Command {
+=======
+pub(super) struct FromFile {
+>>>>>>> transfer
     /// The file: what `vestibule export` wrote, or a list of accounts in JSON or CSV.
     #[arg(required = true)]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// What the file is. Without it, the end of its name tells: .jsonl, .json or .csv.
     #[arg(long)]
     format: Option<Format>,
@@ -36,8 +40,9 @@ enum Format {
     Csv,
 }
 
-pub(super) async fn run(command: Command) -> Result<(), Failure> {
-    let Command { file, format, ignore_columns, how } = command;
+pub(super) async fn run(command: FromFile) -> Result<(), Failure> {
+    let FromFile { file, format, ignore_columns, how } = command;
+    let file = file.ok_or(Failure::Misused("name a file"))?;
     let format = format.or_else(|| format_of(&file)).ok_or(Failure::Misused(
         "the name of the file does not end in .jsonl, .json or .csv: say what it is by --format",
     ))?;

@@ -23,7 +23,7 @@ pub(super) struct Command {
     #[command(subcommand)]
     from: Option<From>,
     #[command(flatten)]
-    file: Option<file::Command>,
+    file: file::FromFile,
 }
 
 /// Sources that are no files of accounts.
@@ -37,11 +37,10 @@ enum From {
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     crate::telemetry::start("warn");
-    match (command.from, command.file) {
-        (Some(From::Django(command)), _) => django::run(*command).await,
-        (Some(From::DjangoSettings(command)), _) => django_settings::run(&command),
-        (None, Some(file)) => file::run(file).await,
-        (None, None) => Err(Failure::Misused("name a file")),
+    match command.from {
+        Some(From::Django(command)) => django::run(*command).await,
+        Some(From::DjangoSettings(command)) => django_settings::run(&command),
+        None => file::run(command.file).await,
     }
 }
 
