@@ -9,14 +9,8 @@ use vestibule_transfer::{Csv, JsonLines, JsonList, ReadError};
 
 use super::{Failure, How, take};
 
-// Beside the subcommands, whose groups of arguments are called like their types.
 #[derive(Debug, Args)]
-<<<<<<< HEAD
-#[group(id = "file")]
-pub(super) struct Command {
-=======
 pub(super) struct FromFile {
->>>>>>> transfer
     /// The file: what `vestibule export` wrote, or a list of accounts in JSON or CSV.
     #[arg(required = true)]
     file: Option<PathBuf>,
