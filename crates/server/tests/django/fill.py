@@ -115,6 +115,7 @@ from allauth.account.models import EmailAddress  # noqa: E402
 from allauth.mfa.models import Authenticator  # noqa: E402
 from allauth.socialaccount.models import SocialToken  # noqa: E402
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider  # noqa: E402
+from cryptography.fernet import Fernet  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
 from django.contrib.auth import hashers  # noqa: E402
 from django.core import mail, management  # noqa: E402
@@ -242,11 +243,10 @@ def fill():
         Authenticator.objects.create(user=user("mira@example.org"), type=kind, data=data)
     known["mira"] |= {"totp": secret, "unused": codes}
 
-    # Secrets that the project's own adapter has encrypted.
+    # A secret that the project's own adapter has encrypted, in the usual way.
     person("cora")
-    Authenticator.objects.create(
-        user=user("cora@example.org"), type="totp", data={"secret": "gAAAAABnY2lwaGVydGV4dCBvZiBhIHNlY3JldA=="}
-    )
+    secret = Fernet(Fernet.generate_key()).encrypt(base64.b32encode(b"twenty bytes of Cora")).decode()
+    Authenticator.objects.create(user=user("cora@example.org"), type="totp", data={"secret": secret})
 
     # Hashes of every hasher, and of none.
     for name, hasher in HASHERS.items():

@@ -8,6 +8,7 @@ mod crash;
 mod devtools;
 mod guides;
 mod http;
+mod moving_in;
 mod nginx;
 mod node;
 mod oidc_provider;

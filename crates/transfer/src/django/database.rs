@@ -113,7 +113,9 @@ impl Foreign {
         after: Option<&str>,
         most: usize,
     ) -> Result<Vec<Row>, ReadError> {
-        let (list, from, by) = (list("", columns), quoted(&table.name), quoted(key));
+        let (list, from) = (list("", columns), quoted(&table.name));
+        // With its table: the bare name would be that of the text in the answer, and "10" comes before "9".
+        let by = format!("{from}.{}", quoted(key));
         let beyond = match after {
             Some(_) => format!("WHERE {by} > {}", self.value(1, table.kind(key))),
             None => String::new(),
@@ -132,7 +134,7 @@ impl Foreign {
         let from = quoted(&table.name);
         let all: Vec<&str> = std::iter::once("user_id").chain(columns.iter().copied()).collect();
         let within = self.within("user_id", table, span);
-        let sql = format!("SELECT {} FROM {from} WHERE {within} ORDER BY user_id, id", list("", &all));
+        let sql = format!("SELECT {} FROM {from} WHERE {within} ORDER BY {from}.id", list("", &all));
         self.rows(sql, &span.values()).await
     }
 

@@ -111,9 +111,26 @@ impl Draft {
         self.apps.push(app);
     }
 
-    /// How many apps there are so far: what the next one is called in variables of the environment.
+    /// How many apps are set so far: what the next one is called in variables of the environment.
     pub(super) fn apps(&self) -> usize {
-        self.apps.len()
+        self.apps.iter().filter(|app| !app.is_spoken_of).count()
+    }
+
+    /// Sets two keys together or not at all: one is no good without the other.
+    pub(super) fn pair(&mut self, section: &str, keys: [&str; 2]) {
+        let [one, other] = keys.map(|key| self.value(section, key).is_some());
+        if one == other {
+            return;
+        }
+        let key = if one { keys[0] } else { keys[1] };
+        for line in self.lines.iter_mut().filter(|line| line.section == section && line.key == key) {
+            let value = line.value.take().map(|value| inline(&value)).unwrap_or_default();
+            line.comment = format!(
+                "{}: {value}; to be set together with {section}.{}",
+                line.comment,
+                keys[usize::from(one)]
+            );
+        }
     }
 
     /// Says what was not taken, and why.

@@ -60,6 +60,7 @@ pub fn translate_settings(source: &str, judge: Judge<'_>) -> Result<String, Synt
         }
     }
     legacy::fill_in(&module, &mut draft);
+    draft.pair("email", ["username", "password"]);
     for (name, line) in &module.conditional {
         let bears = names.iter().any(|known| known.django == name)
             || OURS.iter().any(|prefix| name.starts_with(prefix))

@@ -6,7 +6,6 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
-use sqlx::Connection;
 use vestibule_base::config::Config;
 use vestibule_base::security::Keyring;
 use vestibule_base::security::webauthn::Algorithm;
@@ -73,18 +72,7 @@ impl Project {
 
     async fn of(backend: Backend, sql: &'static str, known: &str, options: DjangoOptions) -> Self {
         let database = TestDatabase::empty(backend).await;
-        match backend {
-            Backend::Sqlite => {
-                let url = format!("{}?mode=rwc", database.url);
-                let mut conn = sqlx::SqliteConnection::connect(&url).await.expect("a file");
-                sqlx::raw_sql(sql).execute(&mut conn).await.expect("the dump");
-                conn.close().await.expect("a written file");
-            }
-            Backend::Postgres => {
-                let mut conn = sqlx::PgConnection::connect(&database.url).await.expect("a database");
-                sqlx::raw_sql(sql).execute(&mut conn).await.expect("the dump");
-            }
-        }
+        database.run(sql).await;
         Self { database, known: serde_json::from_str(known).expect("JSON"), options }
     }
 

@@ -493,7 +493,7 @@ mod tests {
             "BASE_DIR / 'db.sqlite3'",
             "f'{a}'",
             "a if DEBUG else b",
-            "[x for x in y]",
+            "[x for x in y][0]",
             "not DEBUG",
             "lambda x: x",
             "'a'.lower()",

@@ -51,6 +51,8 @@ pub(super) fn lines(source: &str) -> Result<Vec<Line>, SyntaxError> {
     let mut reader = Reader { source, at: 0, line: 1, depth: 0 };
     let (mut lines, mut current) = (Vec::new(), Line::default());
     let mut line_start = 0;
+    // The indent of the statement before, on the same line.
+    let mut beside = None;
     while let Some(c) = reader.peek() {
         match c {
             '\n' => {
@@ -59,6 +61,7 @@ pub(super) fn lines(source: &str) -> Result<Vec<Line>, SyntaxError> {
                     lines.push(std::mem::take(&mut current));
                 }
                 line_start = reader.at;
+                beside = None;
             }
             '#' => reader.skip_while(|c| c != '\n'),
             '\\' => {
@@ -76,13 +79,12 @@ pub(super) fn lines(source: &str) -> Result<Vec<Line>, SyntaxError> {
             _ => {
                 let token = reader.token()?;
                 if token.kind == Kind::Op(";") && reader.depth == 0 {
-                    let indent = current.indent;
+                    beside = Some(current.indent);
                     lines.push(std::mem::take(&mut current));
-                    current.indent = indent;
                     continue;
                 }
                 if current.tokens.is_empty() {
-                    current.indent = token.from.saturating_sub(line_start);
+                    current.indent = beside.unwrap_or(token.from.saturating_sub(line_start));
                 }
                 current.tokens.push(token);
             }
