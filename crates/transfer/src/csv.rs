@@ -37,7 +37,8 @@ impl<R: BufRead> Csv<R> {
         }
         let columns = cells(&head, csv.separator).map_err(|why| csv.error(why.to_owned()))?;
         csv.columns = columns.iter().map(|column| column.trim().to_lowercase()).collect();
-        let unknown = |column: &&String| !COLUMNS.contains(&column.as_str()) && !ignored.contains(column);
+        let is_ignored = |column: &String| ignored.iter().any(|name| name.trim().to_lowercase() == *column);
+        let unknown = |column: &&String| !COLUMNS.contains(&column.as_str()) && !is_ignored(column);
         let unknown: Vec<&str> = csv.columns.iter().filter(unknown).map(String::as_str).collect();
         if !unknown.is_empty() {
             let reason = format!(

@@ -15,3 +15,4 @@ mod oidc_provider;
 mod portal;
 mod proxies;
 mod single_page_application;
+mod transfer;

@@ -33,5 +33,6 @@ mod social_signup;
 mod stages;
 mod texts;
 mod tokens;
+mod transfer;
 mod webauthn;
 mod wire;
