@@ -117,7 +117,7 @@ pub fn django_names() -> Vec<DjangoName> {
         for setting in section.settings {
             let tail = ["allauth: ", "Django: ", "django-cors-headers: "]
                 .iter()
-                .find_map(|whose| Some(setting.doc.get(setting.doc.find(whose)?..)?));
+                .find_map(|whose| setting.doc.get(setting.doc.find(whose)?..));
             let words = tail.unwrap_or_default().split('`').skip(1).step_by(2);
             let is_name = |word: &&str| {
                 word.contains('_')

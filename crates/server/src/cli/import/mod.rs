@@ -63,6 +63,9 @@ struct How {
     /// Take accounts even if none of their second factors can be taken: a password alone then opens them.
     #[arg(long)]
     lose_second_factors: bool,
+    /// How many accounts are taken in one transaction.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    batch: u16,
     #[command(flatten)]
     common: Common,
 }
@@ -82,6 +85,7 @@ async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Fai
         },
         dry_run: how.dry_run,
         lose_second_factors: how.lose_second_factors,
+        batch: usize::from(how.batch),
         ..Options::new(how.source.as_deref().unwrap_or(name))
     };
     let mut teller = Teller { json: how.common.json, dry_run: how.dry_run, told: 0 };

@@ -22,7 +22,7 @@ pub(super) fn module(source: &str, lines: &[Line]) -> Module {
             module.imports.push((shown(source, tokens), number));
             continue;
         }
-        let Some((targets, operator, value)) = split(tokens) else {
+        let Some(Parts { targets, operator, value }) = split(tokens) else {
             // `NAME.update(…)`, `NAME.append(…)`: it is no longer what we knew.
             if let [Token { kind: Kind::Name(name), .. }, Token { kind: Kind::Op("."), .. }, ..] = tokens {
                 module.conditional.push((name.clone(), number));
@@ -53,8 +53,18 @@ pub(super) fn module(source: &str, lines: &[Line]) -> Module {
     module
 }
 
-/// An assignment in its parts: targets, operator, value.
-fn split(tokens: &[Token]) -> Option<(Vec<&[Token]>, &'static str, &[Token])> {
+/// An assignment: `targets[0] = targets[1] = … value`.
+struct Parts<'a> {
+    targets: Vec<&'a [Token]>,
+    operator: &'static str,
+    value: &'a [Token],
+}
+
+/// The named arguments of a call.
+type Named = Vec<(String, Value)>;
+
+/// Takes an assignment apart.
+fn split(tokens: &[Token]) -> Option<Parts<'_>> {
     let (mut targets, mut depth, mut begin, mut operator) = (Vec::new(), 0_usize, 0, "=");
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {
@@ -75,7 +85,7 @@ fn split(tokens: &[Token]) -> Option<(Vec<&[Token]>, &'static str, &[Token])> {
         }
     }
     let value = tokens.get(begin..)?;
-    (!targets.is_empty() && !value.is_empty()).then_some((targets, operator, value))
+    (!targets.is_empty() && !value.is_empty()).then_some(Parts { targets, operator, value })
 }
 
 /// The keys of `["a"]["b"]`; `None` if it is something else.
@@ -348,7 +358,7 @@ impl Parser<'_> {
         Value::Env(Env { variable, text })
     }
 
-    fn arguments(&mut self) -> Option<(Vec<Value>, Vec<(String, Value)>)> {
+    fn arguments(&mut self) -> Option<(Vec<Value>, Named)> {
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         while self.take(")").is_none() {
             let name = match (self.peek(), self.tokens.get(self.at + 1).map(|token| &token.kind)) {
