@@ -120,6 +120,8 @@ enum Failure {
     #[error("{path}: {1}", path = .0.display())]
     File(PathBuf, std::io::Error),
     #[error("{0}")]
+    Settings(String),
+    #[error("{0}")]
     Catalogue(String),
     #[error("{0}")]
     Misused(&'static str),

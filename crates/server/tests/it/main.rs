@@ -11,6 +11,7 @@ mod events;
 mod guides;
 mod http;
 mod instances;
+mod moving_in;
 mod nginx;
 mod node;
 mod oidc_provider;

@@ -1,5 +1,7 @@
 //! `vestibule import`: accounts from elsewhere, into the database itself. One file for each kind of source.
 
+mod django;
+mod django_settings;
 mod file;
 
 use clap::{Args, Subcommand};
@@ -26,12 +28,18 @@ pub(super) struct Command {
 
 /// Sources that are no files of accounts.
 #[derive(Debug, Subcommand)]
-enum From {}
+enum From {
+    /// Take over the users of a Django project with django-allauth, from its database. Nothing is changed there.
+    Django(Box<django::Command>),
+    /// Print a configuration file made of a Django project's settings, and what has no place in it.
+    DjangoSettings(django_settings::Command),
+}
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
     crate::telemetry::start("warn");
     match command.from {
-        Some(from) => match from {},
+        Some(From::Django(command)) => django::run(*command).await,
+        Some(From::DjangoSettings(command)) => django_settings::run(&command),
         None => file::run(command.file).await,
     }
 }
@@ -55,6 +63,9 @@ struct How {
     /// Take accounts even if none of their second factors can be taken: a password alone then opens them.
     #[arg(long)]
     lose_second_factors: bool,
+    /// How many accounts are taken in one transaction.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    batch: u16,
     #[command(flatten)]
     common: Common,
 }
@@ -74,6 +85,7 @@ async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Fai
         },
         dry_run: how.dry_run,
         lose_second_factors: how.lose_second_factors,
+        batch: usize::from(how.batch),
         ..Options::new(how.source.as_deref().unwrap_or(name))
     };
     let mut teller = Teller { json: how.common.json, dry_run: how.dry_run, told: 0 };
