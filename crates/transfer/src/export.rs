@@ -89,6 +89,7 @@ pub async fn export(
 struct Page {
     emails: HashMap<i64, Vec<Email>>,
     phones: HashMap<i64, Phone>,
+    profiles: HashMap<i64, String>,
     connected: HashMap<i64, Vec<Connected>>,
     tokens: HashMap<i64, vestibule_base::storage::social::SocialToken>,
     authenticators: HashMap<i64, Vec<Authenticator>>,
@@ -99,6 +100,7 @@ impl Page {
         let mut page = Self {
             emails: HashMap::new(),
             phones: HashMap::new(),
+            profiles: exports::profiles(conn, from, to).await?.into_iter().collect(),
             connected: HashMap::new(),
             tokens: HashMap::new(),
             authenticators: HashMap::new(),
@@ -136,6 +138,9 @@ impl Page {
             phone: self.phones.remove(&user.id),
             ..Account::default()
         };
+        if let Some(fields) = self.profiles.remove(&user.id) {
+            account.fields = serde_json::from_str(&fields).map_err(broken)?;
+        }
         for row in self.connected.remove(&user.id).unwrap_or_default() {
             let tokens =
                 self.tokens.get(&row.account.id).map(|sealed| tokens::open(keyring, sealed)).transpose()?;

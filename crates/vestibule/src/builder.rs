@@ -117,7 +117,7 @@ impl Vestibule {
         let ctx = &self.ctx;
         let delivering = ctx.delivery.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
         let posting = ctx.webhooks.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
-        let sweeping = self.sweep(stop);
+        let sweeping = Box::pin(self.sweep(stop));
         tokio::join!(delivering, posting, sweeping);
     }
 

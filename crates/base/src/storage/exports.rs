@@ -41,6 +41,15 @@ pub async fn phones(conn: &mut Conn, from: i64, to: i64) -> Result<Vec<Phone>, S
         .collect()
 }
 
+/// What users entered at signup beyond what a login needs: id and JSON object.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn profiles(conn: &mut Conn, from: i64, to: i64) -> Result<Vec<(i64, String)>, StorageError> {
+    let sql = "SELECT user_id, fields FROM profiles WHERE user_id BETWEEN $1 AND $2 ORDER BY user_id";
+    conn.all(sql, vals![from, to]).await?.iter().map(|row| Ok((row.int(0)?, row.text(1)?))).collect()
+}
+
 /// Accounts at third parties, oldest first.
 ///
 /// # Errors

@@ -334,6 +334,15 @@ pub async fn insert_phones(conn: &mut Conn, phones: Vec<NewPhone>) -> Result<(),
     insert(conn, "phones (user_id, phone, verified, claim)", values.collect()).await
 }
 
+/// Adds what users entered at signup beyond what a login needs: an id and a JSON object each.
+///
+/// # Errors
+/// [`StorageError::Taken`].
+pub async fn insert_profiles(conn: &mut Conn, profiles: Vec<(i64, String)>) -> Result<(), StorageError> {
+    let values = profiles.into_iter().map(|(user_id, fields)| vals![user_id, fields]);
+    insert(conn, "profiles (user_id, fields)", values.collect()).await
+}
+
 /// Adds accounts at third parties.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ use crate::source::Item;
 const LARGEST_ID: i64 = (1 << 53) - 1;
 /// Bytes that a key may know its owner by (WebAuthn Level 3, 5.4.3).
 const LONGEST_HANDLE: usize = 64;
+/// Bytes of extra fields, as JSON.
+const LARGEST_FIELDS: usize = 64 * 1024;
 /// A TOTP secret of 80 bits is the shortest that apps ever made.
 const SHORTEST_SECRET: usize = 10;
 
@@ -37,6 +39,8 @@ pub(super) struct Ready {
     pub(super) last_login_at: Option<Millis>,
     pub(super) emails: Vec<ReadyEmail>,
     pub(super) phone: Option<(String, bool)>,
+    /// A JSON object.
+    pub(super) fields: Option<String>,
     pub(super) providers: Vec<ReadyProvider>,
     pub(super) totp: Option<Sealable>,
     pub(super) codes: Option<Sealable>,
@@ -103,9 +107,6 @@ pub(super) fn prepare(config: &Config, now: Millis, item: Item) -> Result<Ready,
     }
     let mut look = Look { config, created_at: account.created_at.unwrap_or(now), problems };
     let had_factors = lost_factor || account.totp.is_some() || !account.passkeys.is_empty();
-    if !account.fields.is_empty() {
-        look.problem(Reason::Field, "extra fields are not kept".to_owned());
-    }
     let id = account.id.filter(|id| {
         let fits = (1..=LARGEST_ID).contains(id);
         if !fits {
@@ -123,6 +124,7 @@ pub(super) fn prepare(config: &Config, now: Millis, item: Item) -> Result<Ready,
         last_login_at: account.last_login_at,
         emails: look.emails(&account),
         phone: look.phone(&account),
+        fields: look.fields(&account),
         providers: account.providers.into_iter().filter_map(|one| look.provider(one)).collect(),
         totp: account.totp.and_then(|totp| look.totp(&totp)),
         codes: account.recovery_codes.and_then(|codes| look.codes(codes)),
@@ -198,6 +200,19 @@ impl Look<'_> {
         }
         elect_primary(&mut found);
         found
+    }
+
+    /// Whether or not the settings ask for fields of these names: they may yet.
+    fn fields(&mut self, account: &Account) -> Option<String> {
+        if account.fields.is_empty() {
+            return None;
+        }
+        let fields = Value::Object(account.fields.clone()).to_string();
+        if fields.len() > LARGEST_FIELDS {
+            self.problem(Reason::Field, format!("{} bytes: more than {LARGEST_FIELDS}", fields.len()));
+            return None;
+        }
+        Some(fields)
     }
 
     fn phone(&mut self, account: &Account) -> Option<(String, bool)> {

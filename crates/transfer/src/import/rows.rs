@@ -23,6 +23,8 @@ pub(super) async fn insert(
     imports::insert_users(tx, entries.iter().map(user).collect()).await?;
     imports::insert_emails(tx, entries.iter().flat_map(emails).collect()).await?;
     imports::insert_phones(tx, entries.iter().filter_map(phone).collect()).await?;
+    let profiles = entries.iter().filter_map(|entry| Some((entry.id, entry.account.fields.clone()?)));
+    imports::insert_profiles(tx, profiles.collect()).await?;
     imports::insert_social(tx, entries.iter().flat_map(social).collect()).await?;
     let mut sealed = Vec::new();
     for (one, id) in entries.iter().flat_map(|entry| &entry.providers) {

@@ -211,6 +211,24 @@ fn people_come_in_by_all_that_they_had() {
 }
 
 #[test]
+fn fields_of_ones_own_come_along() {
+    on_both(async |backend| {
+        let settings = "account = { email_verification = 'none', rate_limits = false,
+             extra_signup_fields = [{ name = 'given_name', type = 'text' }] }";
+        let old = TestApp::start(backend, settings).await;
+        let ada = json!({ "email": ADA, "password": PASSWORD, "given_name": "Ada" });
+        old.app().post("auth/signup", ada).await.expect(200);
+        let new = TestApp::start(other(backend), settings).await;
+        let text = exported(&old, KEY).await;
+        let mut lines = JsonLines::open(text.as_bytes(), "export").expect("an export");
+        let (report, kept) = take(&new, Options::new("old"), &mut lines).await;
+        assert_eq!((report.taken, report.partial), (1, 0), "{:?}", kept.lines());
+        let reply = new.app().post("auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
+        assert_eq!(reply.expect(200).data()["user"]["given_name"], "Ada");
+    });
+}
+
+#[test]
 fn nothing_is_taken_twice_and_a_dry_run_takes_nothing() {
     on_both(async |backend| {
         let server = TestApp::start(backend, "").await;
