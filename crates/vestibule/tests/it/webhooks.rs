@@ -1,6 +1,6 @@
 //! Services that are told of events: signatures, repetitions, dead letters, and that none waits for another (X3, X4, X5).
 
-#![expect(clippy::expect_used, reason = "a panic is how a test says that it failed")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it failed")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
