@@ -27,9 +27,12 @@ mod users;
 
 pub use builder::{BuildError, Builder, Vestibule, check_providers};
 pub use extract::{CurrentUser, RecentlyAuthenticated, Rejection};
-pub use users::Users;
+pub use users::{Sessions, Users};
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
 pub use vestibule_core::Fault;
-pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};
+pub use vestibule_core::admin::{
+    AdminError, EmailSummary, NewUser, Search, SessionSearch, UserDetails, UserSummary,
+};
+pub use vestibule_core::dossier::{AuthenticatorEntry, Belongings, PhoneEntry, ProviderEntry, SessionEntry};
 pub use vestibule_core::social::Failure as ProviderFailure;

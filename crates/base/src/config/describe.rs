@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Csrf, Database, Email, Headless, Mfa, Passwords, Portal, Server, Session, Sms, SocialAccount,
-    UserSessions,
+    Account, Admin, Csrf, Database, Email, Headless, Mfa, Passwords, Portal, Server, Session, Sms,
+    SocialAccount, UserSessions,
 };
 
 /// A section as the manual shows it.
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 13] {
+pub(super) fn sections() -> [Described; 14] {
     [
         describe::<Server>("server"),
         describe::<Database>("database"),
@@ -32,6 +32,7 @@ pub(super) fn sections() -> [Described; 13] {
         describe::<UserSessions>("usersessions"),
         describe::<Headless>("headless"),
         describe::<Portal>("portal"),
+        describe::<Admin>("admin"),
         describe::<Email>("email"),
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),

@@ -22,6 +22,7 @@ pub mod processes;
 pub mod provider_flows;
 mod readers;
 mod restore;
+pub mod search;
 pub mod sessions;
 pub mod social;
 pub mod tokens;

@@ -30,6 +30,11 @@ const CORE: Rooms = &[
     ("mfa", &["refusal", "visit", "event", "context", "session", "account"]),
     ("social", &["refusal", "visit", "event", "context", "session", "account", "mfa"]),
     ("login", &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social"]),
+    ("dossier", &["refusal", "context", "session"]),
+    (
+        "admin",
+        &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social", "dossier"],
+    ),
 ];
 
 /// What the groups of the API share. Groups may use these, and not each other.

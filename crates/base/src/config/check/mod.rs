@@ -2,6 +2,7 @@
 //! mistake and what to do about it.
 
 mod account;
+mod admin;
 mod behind;
 mod cookies;
 mod edge;
@@ -45,6 +46,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     webauthn::check(config, &mut report);
     providers::check(config, &mut report);
     portal::check(config, &mut report);
+    admin::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

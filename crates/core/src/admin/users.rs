@@ -1,43 +1,21 @@
-//! What an operator does with accounts, from the command line.
+//! Users, as an operator makes, sees, changes and deletes them.
 
-use serde::Serialize;
-use vestibule_base::security::Millis;
+use serde::{Deserialize, Serialize};
 use vestibule_base::security::password::Password;
+use vestibule_base::security::{Millis, rfc_3339};
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, authenticators, emails, sessions};
+use vestibule_base::storage::{Conn, StorageError, emails};
 
-use super::address::EmailAddress;
-use super::password::forget_under_way;
-use super::username::{self, Username};
+use super::{AdminError, close, invalid, locked, required};
+use crate::account::EmailAddress;
+use crate::account::username::{self, Username};
 use crate::context::Ctx;
+use crate::dossier::{self, Belongings};
 use crate::event::Event;
 use crate::refusal::Fault;
 
-/// Why an operator's order was not carried out. One line each.
-#[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// No such user.
-    #[error("there is no user {0}")]
-    Unknown(String),
-    /// The name or address is in use.
-    #[error("an account with this {0} exists")]
-    Taken(&'static str),
-    /// An input is no good.
-    #[error("{0}")]
-    Invalid(String),
-    /// The server could not.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-impl From<StorageError> for AdminError {
-    fn from(error: StorageError) -> Self {
-        Self::Fault(error.into())
-    }
-}
-
 /// A user as an operator sees them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UserSummary {
     /// Id.
     pub id: i64,
@@ -49,14 +27,16 @@ pub struct UserSummary {
     pub is_active: bool,
     /// Whether they have a password.
     pub has_usable_password: bool,
-    /// When the account was made, in milliseconds since 1970.
+    /// When the account was made; as JSON a text, RFC 3339 in UTC, as all times here.
+    #[serde(with = "rfc_3339")]
     pub created_at: Millis,
-    /// When they last logged in, in milliseconds since 1970.
+    /// When they last logged in.
+    #[serde(with = "rfc_3339::option")]
     pub last_login_at: Option<Millis>,
 }
 
 /// An address as an operator sees it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EmailSummary {
     /// The address.
     pub email: String,
@@ -64,6 +44,17 @@ pub struct EmailSummary {
     pub verified: bool,
     /// Whether it is the primary one.
     pub primary: bool,
+}
+
+/// A user with all that belongs to the account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserDetails {
+    /// What lists show.
+    #[serde(flatten)]
+    pub user: UserSummary,
+    /// What belongs to them.
+    #[serde(flatten)]
+    pub belongings: Belongings,
 }
 
 /// A user to be made.
@@ -154,19 +145,38 @@ pub async fn find(ctx: &Ctx, who: &str) -> Result<UserSummary, AdminError> {
     summary(&mut conn, required(user, who)?).await
 }
 
-/// Gives a user another password; all their sessions end.
+/// The same with all that belongs to them.
 ///
 /// # Errors
-/// [`AdminError`].
-pub async fn set_password(ctx: &Ctx, id: i64, password: &Password) -> Result<(), AdminError> {
-    let hash = ctx.hashes.hash(password).await.map_err(Fault::from)?;
+/// [`AdminError::Unknown`].
+pub async fn details(ctx: &Ctx, who: &str) -> Result<UserDetails, AdminError> {
+    let user = find(ctx, who).await?;
+    let belongings = dossier::belongings(&mut ctx.db.read().await?, user.id).await?;
+    Ok(UserDetails { user, belongings })
+}
+
+/// Takes an address of a user for verified: the operator knows that it is theirs.
+///
+/// # Errors
+/// [`AdminError::NotFound`] if it is none of theirs, [`AdminError::Taken`] if another account has verified it.
+pub async fn verify_email(ctx: &Ctx, id: i64, typed: &str) -> Result<UserSummary, AdminError> {
+    let longest = ctx.config.account.email_max_length as usize;
+    let email = EmailAddress::parse(typed, longest).ok_or_else(|| invalid(typed, "is no email address"))?;
     let mut tx = ctx.db.write().await?;
-    required(users::find(&mut tx, id).await?, &id.to_string())?;
-    users::set_password(&mut tx, id, Some(&hash)).await?;
-    close(&mut tx, id).await?;
+    let user = locked(&mut tx, id).await?;
+    let rows = emails::of_user(&mut tx, id).await?;
+    let row = rows.iter().find(|row| row.email == email.as_str());
+    let row = row.ok_or(AdminError::NotFound("email address of this user"))?;
+    if !row.verified {
+        match emails::set_verified(&mut tx, row, ctx.config.account.unique_email).await {
+            Err(StorageError::Taken) => return Err(AdminError::Taken("email address")),
+            done => done?,
+        }
+    }
+    let user = summary(&mut tx, user).await?;
     tx.commit().await?;
-    Event::PasswordChanged.log_operator(id);
-    Ok(())
+    Event::EmailVerified.log_operator(id);
+    Ok(user)
 }
 
 /// Lets a user log in, or no longer; with `false` all their sessions end at once.
@@ -183,21 +193,6 @@ pub async fn set_active(ctx: &Ctx, id: i64, active: bool) -> Result<(), AdminErr
     }
     tx.commit().await?;
     if active { Event::Activated } else { Event::Deactivated }.log_operator(id);
-    Ok(())
-}
-
-/// Removes the second factors of a user who has lost them, and ends all their sessions.
-///
-/// # Errors
-/// [`AdminError`].
-pub async fn remove_authenticators(ctx: &Ctx, id: i64) -> Result<(), AdminError> {
-    let mut tx = ctx.db.write().await?;
-    users::lock(&mut tx, id).await?;
-    required(users::find(&mut tx, id).await?, &id.to_string())?;
-    authenticators::delete_of_user(&mut tx, id).await?;
-    close(&mut tx, id).await?;
-    tx.commit().await?;
-    Event::AuthenticatorRemoved.log_operator(id);
     Ok(())
 }
 
@@ -225,15 +220,7 @@ fn made_up(ctx: &Ctx, email: Option<&EmailAddress>) -> Result<Username, AdminErr
     Err(invalid(base, "no username can be made of this; give one"))
 }
 
-async fn close(tx: &mut Conn, id: i64) -> Result<(), AdminError> {
-    sessions::end_of_user(tx, id, None).await?;
-    forget_under_way(tx, id).await.map_err(|refusal| match refusal {
-        crate::Refusal::Fault(fault) => AdminError::Fault(fault),
-        other => AdminError::Invalid(other.to_string()),
-    })
-}
-
-async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError> {
+pub(super) async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError> {
     let rows = emails::of_user(conn, user.id).await?;
     Ok(UserSummary {
         id: user.id,
@@ -247,12 +234,4 @@ async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError>
         created_at: user.created_at,
         last_login_at: user.last_login_at,
     })
-}
-
-fn required(user: Option<User>, who: &str) -> Result<User, AdminError> {
-    user.ok_or_else(|| AdminError::Unknown(who.to_owned()))
-}
-
-fn invalid(typed: &str, what: &str) -> AdminError {
-    AdminError::Invalid(format!("{typed:?}: {what}"))
 }

@@ -1,0 +1,132 @@
+//! Everything that is kept of a user, in readable form: for operators, and for the user who asks what there is of them.
+//! Secrets are not in it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vestibule_base::security::{Millis, rfc_3339};
+use vestibule_base::storage::sessions::Session;
+use vestibule_base::storage::{Conn, StorageError, authenticators, phones, social};
+
+/// What belongs to an account beside its addresses.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Belongings {
+    /// The phone number.
+    pub phone: Option<PhoneEntry>,
+    /// Accounts at third parties.
+    pub providers: Vec<ProviderEntry>,
+    /// Second factors, and passkeys.
+    pub authenticators: Vec<AuthenticatorEntry>,
+}
+
+/// A phone number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PhoneEntry {
+    /// The number, in E.164.
+    pub phone: String,
+    /// Whether its owner has proved it.
+    pub verified: bool,
+}
+
+/// An account at a third party.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProviderEntry {
+    /// Id.
+    pub id: i64,
+    /// The provider, as the configuration names it.
+    pub provider: String,
+    /// The provider's own name for the person.
+    pub uid: String,
+    /// What the provider said of the person.
+    pub extra_data: Value,
+}
+
+/// A second factor or passkey, without its secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuthenticatorEntry {
+    /// Id.
+    pub id: i64,
+    /// `totp`, `recovery_codes` or `webauthn`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What its owner calls it, if it is a key.
+    pub name: Option<String>,
+    /// When it was set up.
+    #[serde(with = "rfc_3339")]
+    pub created_at: Millis,
+    /// When it was last used.
+    #[serde(with = "rfc_3339::option")]
+    pub last_used_at: Option<Millis>,
+}
+
+/// A session, without its token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionEntry {
+    /// Id.
+    pub id: i64,
+    /// Whose it is.
+    pub user_id: i64,
+    /// `app` or `browser`.
+    pub client: String,
+    /// Where its holder was last seen.
+    pub ip: String,
+    /// What its holder used then.
+    pub user_agent: String,
+    /// When it was opened.
+    #[serde(with = "rfc_3339")]
+    pub created_at: Millis,
+    /// When its holder was last seen.
+    #[serde(with = "rfc_3339")]
+    pub last_seen_at: Millis,
+    /// When it ends by itself.
+    #[serde(with = "rfc_3339")]
+    pub expires_at: Millis,
+}
+
+impl SessionEntry {
+    /// A session of a user; `None` if it is nobody's.
+    #[must_use]
+    pub fn of(row: Session) -> Option<Self> {
+        Some(Self {
+            id: row.id,
+            user_id: row.user?.id,
+            client: row.client,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+/// What belongs to a user.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn belongings(conn: &mut Conn, user_id: i64) -> Result<Belongings, StorageError> {
+    let phone = phones::of_user(conn, user_id).await?;
+    let accounts = social::of_user(conn, user_id).await?;
+    let authenticators = authenticators::of_user(conn, user_id).await?;
+    Ok(Belongings {
+        phone: phone.map(|row| PhoneEntry { phone: row.phone, verified: row.verified }),
+        providers: accounts
+            .into_iter()
+            .map(|row| ProviderEntry {
+                id: row.id,
+                provider: row.provider,
+                uid: row.uid,
+                extra_data: serde_json::from_str(&row.extra_data).unwrap_or_default(),
+            })
+            .collect(),
+        authenticators: authenticators
+            .into_iter()
+            .map(|row| AuthenticatorEntry {
+                id: row.id,
+                kind: row.kind.name().to_owned(),
+                name: row.name,
+                created_at: row.created_at,
+                last_used_at: row.last_used_at,
+            })
+            .collect(),
+    })
+}
