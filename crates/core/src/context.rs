@@ -11,9 +11,11 @@ use vestibule_base::security::password::HashPool;
 use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, SigningKeys};
 use vestibule_base::storage::{Conn, Db};
+use vestibule_base::webhooks::Webhooks;
 use vestibule_providers::Providers;
 
-use crate::refusal::{Outcome, Refusal};
+use crate::event::{self, By, Event};
+use crate::refusal::{Fault, Outcome, Refusal};
 use crate::visit::Visit;
 
 /// The server: settings and the rooms of the ground floor. One for the life of the process.
@@ -39,6 +41,8 @@ pub struct Ctx {
     pub outbound: Outbound,
     /// Third parties that vouch for people.
     pub providers: Providers,
+    /// Services that are told of events.
+    pub webhooks: Webhooks,
 }
 
 impl Ctx {
@@ -196,6 +200,49 @@ impl Ctx {
         self.mail(tx, visit, to, kind(notice)).await
     }
 
+    /// Writes an event within the transaction of what happened: there is none without the other.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn record(
+        &self,
+        tx: &mut Conn,
+        visit: &Visit,
+        event: Event,
+        user: Option<i64>,
+        detail: &str,
+    ) -> Result<(), Fault> {
+        let by = By::Visit(visit);
+        event::record(&self.webhooks, tx, self.clock.now(), by, event, user, detail).await.map(drop)
+    }
+
+    /// The same in a transaction of its own, for what changes nothing or undoes its own: no other may be open.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn record_alone(
+        &self,
+        visit: &Visit,
+        event: Event,
+        user: Option<i64>,
+        detail: &str,
+    ) -> Result<(), Fault> {
+        let mut tx = self.db.write().await?;
+        self.record(&mut tx, visit, event, user, detail).await?;
+        tx.commit().await?;
+        self.webhooks.wake();
+        Ok(())
+    }
+
+    /// The same, for what an operator did.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn record_operator(&self, tx: &mut Conn, event: Event, user: i64) -> Result<(), Fault> {
+        let now = self.clock.now();
+        event::record(&self.webhooks, tx, now, By::Operator, event, Some(user), "").await.map(drop)
+    }
+
     /// Commits, and lets queued messages leave.
     ///
     /// # Errors
@@ -203,6 +250,7 @@ impl Ctx {
     pub async fn commit(&self, tx: Conn) -> Outcome<()> {
         tx.commit().await?;
         self.delivery.wake();
+        self.webhooks.wake();
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use vestibule_base::security::NoEntropy;
 use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{HashError, PasswordError, Weakness};
 use vestibule_base::storage::StorageError;
+use vestibule_base::webhooks::QueueError;
 
 /// What a rule gives.
 pub type Outcome<T> = Result<T, Refusal>;
@@ -92,6 +93,15 @@ impl Fault {
                     DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_)
                 )
         )
+    }
+}
+
+impl From<QueueError> for Fault {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Storage(error) => Self::Storage(error),
+            QueueError::NoEntropy(error) => Self::Entropy(error),
+        }
     }
 }
 

@@ -16,11 +16,16 @@ use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::webauthn::RelyingParty;
 use vestibule_base::security::{Clock, Keyring, Millis, SigningKeys, SystemClock};
-use vestibule_base::storage::{Db, StorageError, limits, links, provider_flows, sessions, social, trust};
+use vestibule_base::storage::{
+    Db, StorageError, deliveries, events, limits, links, provider_flows, sessions, social, trust,
+};
+use vestibule_base::webhooks::Webhooks as Hooks;
+use vestibule_core::event::Event;
 use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, admin, mfa};
 use vestibule_providers::{Providers, World};
 
+use crate::events::{Events, Webhooks};
 use crate::http::{self, Callers};
 use crate::users::{Sessions, Users};
 
@@ -61,6 +66,9 @@ pub enum BuildError {
     /// The apps at third parties.
     #[error("{}", .0.join("\n"))]
     Providers(Vec<String>),
+    /// The services that are told of events.
+    #[error("{}", .0.join("\n"))]
+    Webhooks(Vec<String>),
 }
 
 /// Makes a [`Vestibule`].
@@ -88,8 +96,9 @@ impl Vestibule {
     pub async fn background(&self, stop: watch::Receiver<bool>) {
         let ctx = &self.ctx;
         let delivering = ctx.delivery.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
+        let posting = ctx.webhooks.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
         let sweeping = self.sweep(stop);
-        tokio::join!(delivering, sweeping);
+        tokio::join!(delivering, posting, sweeping);
     }
 
     /// Sends what is queued, now.
@@ -97,7 +106,9 @@ impl Vestibule {
     /// # Errors
     /// [`StorageError`] if the queue cannot be read.
     pub async fn deliver_now(&self) -> Result<usize, StorageError> {
-        self.ctx.delivery.deliver_due(&self.ctx.db, self.ctx.clock.now()).await
+        let ctx = &self.ctx;
+        let sent = ctx.delivery.deliver_due(&ctx.db, ctx.clock.now()).await?;
+        Ok(sent + ctx.webhooks.deliver_due(&ctx.db, &ctx.clock).await?)
     }
 
     /// Encrypts with the present secret key what was encrypted with a former one, so that this one can be taken out of
@@ -137,6 +148,18 @@ impl Vestibule {
         admin::refused(&self.ctx, &address.to_string(), &network).await
     }
 
+    /// What has happened to accounts.
+    #[must_use]
+    pub fn events(&self) -> Events<'_> {
+        Events { ctx: &self.ctx }
+    }
+
+    /// The services that are told of it.
+    #[must_use]
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks { ctx: &self.ctx }
+    }
+
     /// Closes the database after its statements have ended.
     pub async fn close(&self) {
         self.ctx.db.close().await;
@@ -165,11 +188,22 @@ impl Vestibule {
             gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += provider_flows::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
             gone += social::purge_proofs(&mut tx, now.saturating_sub(SPENT_KEPT), SWEEP_AT_ONCE).await?;
+            if let Some(before) = self.events_kept_since(now) {
+                gone += events::purge(&mut tx, before, SWEEP_AT_ONCE).await?;
+                gone += deliveries::purge(&mut tx, before, SWEEP_AT_ONCE).await?;
+            }
             tx.commit().await?;
+            gone += self.ctx.webhooks.bury_unknown(&self.ctx.db, now).await?;
             if gone == 0 {
                 return Ok(());
             }
         }
+    }
+
+    /// From when on events are kept; `None`: for ever.
+    fn events_kept_since(&self, now: Millis) -> Option<Millis> {
+        let days = Some(self.ctx.config.events.retention).filter(|days| *days > 0)?;
+        Some(now.saturating_sub(days.saturating_mul(24 * 3600 * SECOND)))
     }
 }
 
@@ -234,13 +268,25 @@ impl Builder {
         let outbound = self.outbound.map_or_else(Outbound::new, Ok)?;
         let clock = self.clock;
         let providers = providers(&config, &outbound, &clock)?;
+        let webhooks = webhooks(&config, &outbound)?;
         let relying_party = RelyingParty::new(
             &config.webauthn_rp_id(),
             &config.webauthn_rp_name(),
             config.webauthn_origins(),
         );
-        let ctx =
-            Ctx { config, clock, keyring, signing, relying_party, db, delivery, hashes, outbound, providers };
+        let ctx = Ctx {
+            config,
+            clock,
+            keyring,
+            signing,
+            relying_party,
+            db,
+            delivery,
+            hashes,
+            outbound,
+            providers,
+            webhooks,
+        };
         let ctx = Arc::new(ctx);
         Ok(Vestibule { callers: Arc::new(Callers::new(Arc::clone(&ctx))), ctx })
     }
@@ -253,6 +299,29 @@ impl Builder {
 pub fn check_providers(config: &Config) -> Result<(), BuildError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     providers(config, &Outbound::new()?, &clock).map(drop)
+}
+
+/// Whether the services that are told of events can be told as they are configured.
+///
+/// # Errors
+/// [`BuildError::Webhooks`], with a line for each thing that is wrong.
+pub fn check_webhooks(config: &Config) -> Result<(), BuildError> {
+    webhooks(config, &Outbound::new()?).map(drop)
+}
+
+fn webhooks(config: &Config, outbound: &Outbound) -> Result<Hooks, BuildError> {
+    let settings = &config.events.webhooks;
+    let unknown = settings.iter().flat_map(|webhook| {
+        let wrong = webhook.events.iter().filter_map(|event| event.parse::<Event>().err());
+        wrong.map(|error| format!("events.webhooks: {}: events: {error}", webhook.name))
+    });
+    let mut wrong: Vec<String> = unknown.collect();
+    match Hooks::new(settings, outbound) {
+        Ok(hooks) if wrong.is_empty() => return Ok(hooks),
+        Ok(_) => {}
+        Err(more) => wrong.extend(more),
+    }
+    Err(BuildError::Webhooks(wrong))
 }
 
 fn providers(config: &Config, outbound: &Outbound, clock: &Arc<dyn Clock>) -> Result<Providers, BuildError> {

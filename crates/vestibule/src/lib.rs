@@ -21,18 +21,23 @@
 //! extension [`axum::extract::ConnectInfo`]. `docs/how-to/embed.md` tells more.
 
 mod builder;
+mod events;
 mod extract;
 mod http;
 mod users;
 
-pub use builder::{BuildError, Builder, Vestibule, check_providers};
+pub use builder::{BuildError, Builder, Vestibule, check_providers, check_webhooks};
+pub use events::{Events, Webhooks};
 pub use extract::{CurrentUser, RecentlyAuthenticated, Rejection};
 pub use users::{Sessions, Users};
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
+pub use vestibule_base::storage::deliveries::{Counts, DeadLetter};
+pub use vestibule_base::webhooks::{Listed as ListedWebhook, NotTaken};
 pub use vestibule_core::Fault;
 pub use vestibule_core::admin::{
     AdminError, EmailSummary, NewUser, Search, SessionSearch, UserDetails, UserSummary,
 };
 pub use vestibule_core::dossier::{AuthenticatorEntry, Belongings, PhoneEntry, ProviderEntry, SessionEntry};
+pub use vestibule_core::event::{Event, Follower, NoEvent, Query as EventQuery, Recorded};
 pub use vestibule_core::social::Failure as ProviderFailure;

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Admin, Csrf, Database, Email, Headless, Mfa, Passwords, Portal, Server, Session, Sms,
+    Account, Admin, Csrf, Database, Email, Events, Headless, Mfa, Passwords, Portal, Server, Session, Sms,
     SocialAccount, UserSessions,
 };
 
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 14] {
+pub(super) fn sections() -> [Described; 15] {
     [
         describe::<Server>("server"),
         describe::<Database>("database"),
@@ -36,6 +36,7 @@ pub(super) fn sections() -> [Described; 14] {
         describe::<Email>("email"),
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),
+        describe::<Events>("events"),
     ]
 }
 

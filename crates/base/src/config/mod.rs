@@ -13,6 +13,7 @@ mod csrf;
 mod database;
 mod describe;
 mod email;
+mod events;
 mod headless;
 mod load;
 mod mfa;
@@ -39,6 +40,7 @@ pub use csrf::Csrf;
 pub use database::Database;
 pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
+pub use events::{Events, Webhook};
 pub use headless::{ClientKind, FrontendUrls, Headless, IntrospectionClient, JwtAlgorithm, TokenStrategy};
 pub use load::{ConfigError, Source};
 pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
@@ -89,6 +91,8 @@ pub struct Config {
     pub sms: Sms,
     /// `[passwords]`
     pub passwords: Passwords,
+    /// `[events]`
+    pub events: Events,
 }
 
 /// Settings whose default depends on another one.

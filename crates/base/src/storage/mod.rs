@@ -10,7 +10,9 @@
 pub mod authenticators;
 mod backup;
 mod db;
+pub mod deliveries;
 pub mod emails;
+pub mod events;
 pub mod limits;
 pub mod links;
 pub mod logins;

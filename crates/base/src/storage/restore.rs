@@ -350,6 +350,7 @@ mod tests {
     const SURVIVE: &[&str] = &[
         "authenticators",
         "emails",
+        "events",
         "limits",
         "mailbox",
         "phones",
@@ -358,6 +359,8 @@ mod tests {
         "social_tokens",
         "spent_proofs",
         "users",
+        // Posted again, if they were; receivers tell repetitions by their ids.
+        "webhook_deliveries",
     ];
     /// Tables whose rows it removes.
     const END: &[&str] =
@@ -385,6 +388,9 @@ mod tests {
         "INSERT INTO social_tokens (account_id, access) VALUES (1, 'a')",
         "INSERT INTO spent_proofs (proof_hash, spent_at, expires_at) VALUES ('h', 1, 9)",
         "INSERT INTO outbox (channel, message, created_at, due_at) VALUES ('mail', 'm', 1, 1)",
+        "INSERT INTO events (at, kind, user_id, actor, detail) VALUES (1, 'logged_in', 7, 'user', '')",
+        "INSERT INTO webhook_deliveries (webhook, message_id, kind, body, created_at, due_at)
+         VALUES ('w', 'm', 'logged_in', '{}', 1, 1)",
     ];
 
     async fn open(path: &Path) -> Db {

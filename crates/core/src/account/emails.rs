@@ -84,7 +84,7 @@ pub async fn add(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outcome<
     verify_email::send(ctx, &mut tx, visit, Some(&user), email.as_str(), false).await?;
     // Reset keys die with every change of the account's addresses (C4).
     links::delete_of_kind(&mut tx, recovery::LINK, user.id).await?;
-    Event::EmailAdded.log(visit, Some(user.id), "");
+    ctx.record(&mut tx, visit, Event::EmailAdded, Some(user.id), "").await?;
     ctx.commit(tx).await
 }
 
@@ -160,7 +160,7 @@ pub async fn delete(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Outcome<(
     }
     reauthenticate::require(ctx, visit).await?;
     remove(&mut tx, row).await?;
-    Event::EmailRemoved.log(visit, Some(current.user.id), "");
+    ctx.record(&mut tx, visit, Event::EmailRemoved, Some(current.user.id), "").await?;
     let primary =
         rows.iter().find(|other| other.primary && other.id != row.id).map(|other| other.email.as_str());
     let deleted = row.email.clone();
@@ -200,7 +200,7 @@ pub async fn make_primary(ctx: &Ctx, visit: &Visit, email: &EmailAddress) -> Out
     reauthenticate::require(ctx, visit).await?;
     emails::set_primary(&mut tx, current.user.id, row.id).await?;
     links::delete_of_kind(&mut tx, recovery::LINK, current.user.id).await?;
-    Event::PrimaryEmailChanged.log(visit, Some(current.user.id), "");
+    ctx.record(&mut tx, visit, Event::PrimaryEmailChanged, Some(current.user.id), "").await?;
     if let Some(former) = rows.iter().find(|other| other.primary) {
         let (from, to) = (former.email.clone(), row.email.clone());
         ctx.notify(&mut tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice })

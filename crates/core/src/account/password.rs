@@ -140,7 +140,8 @@ pub async fn find<'a>(
             return Ok(Some(user));
         }
     }
-    Event::LoginFailed.log(visit, candidates.first().map(|user| user.id), "password");
+    let named = candidates.first().map(|user| user.id);
+    ctx.record_alone(visit, Event::LoginFailed, named, "password").await?;
     Ok(None)
 }
 
@@ -230,7 +231,8 @@ pub async fn change(ctx: &Ctx, visit: &mut Visit, change: Change) -> Outcome<()>
     let user_id = user.id;
     let kind = if first { MailKind::PasswordSet } else { MailKind::PasswordChanged };
     ctx.notify(&mut tx, visit, current.email.as_deref(), kind).await?;
-    if first { Event::PasswordSet } else { Event::PasswordChanged }.log(visit, Some(user_id), "");
+    let event = if first { Event::PasswordSet } else { Event::PasswordChanged };
+    ctx.record(&mut tx, visit, event, Some(user_id), "").await?;
     let ends = ctx.config.account.logout_on_password_change;
     if ends {
         sessions::end_of_user(&mut tx, user_id, None).await?;

@@ -191,7 +191,7 @@ pub async fn attempt(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process, ty
     if right {
         processes::give_back_attempt(&mut tx, process.id).await?;
     } else {
-        Event::CodeRejected.log(visit, process.user_id, kind.name());
+        ctx.record(&mut tx, visit, Event::CodeRejected, process.user_id, kind.name()).await?;
         if process.attempts_left == 0 {
             abort(&mut tx, &process, kind).await?;
         }

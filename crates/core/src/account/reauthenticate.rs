@@ -83,7 +83,6 @@ pub async fn by_password(ctx: &Ctx, visit: &mut Visit, given: &Password) -> Outc
     let mut tx = ctx.db.write().await?;
     let record = Record { reauthenticated: true, ..Record::new(Method::Password, visit.now) };
     session::add_record(&mut tx, visit, record).await?;
-    tx.commit().await?;
-    Event::Reauthenticated.log(visit, Some(user.id), "password");
-    Ok(())
+    ctx.record(&mut tx, visit, Event::Reauthenticated, Some(user.id), "password").await?;
+    ctx.commit(tx).await
 }

@@ -40,7 +40,7 @@ pub async fn request(ctx: &Ctx, visit: &mut Visit, email: &EmailAddress) -> Outc
     } else {
         send_links(ctx, &mut tx, visit, &found, email).await?;
     }
-    Event::PasswordResetRequested.log(visit, found.first().map(|user| user.id), "");
+    ctx.record(&mut tx, visit, Event::PasswordResetRequested, found.first().map(|user| user.id), "").await?;
     ctx.commit(tx).await
 }
 
@@ -198,7 +198,7 @@ pub async fn finish(ctx: &Ctx, visit: &Visit, reset: Reset, new: &Password) -> O
     let rates = ctx.config.account.rate_limits.rates(Action::LoginFailed);
     ratelimit::clear(&mut tx, Action::LoginFailed.name(), rates, &format!("user:{}", user.id)).await?;
     ctx.notify(&mut tx, visit, reset.primary.as_deref(), MailKind::PasswordReset).await?;
-    Event::PasswordReset.log(visit, Some(user.id), "");
+    ctx.record(&mut tx, visit, Event::PasswordReset, Some(user.id), "").await?;
     let email = Some(spent).filter(|_| matches!(reset.by, By::Code(_)));
     Ok((Done { user, email }, tx))
 }

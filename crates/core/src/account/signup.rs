@@ -122,7 +122,7 @@ pub async fn create(
             done => done.map_err(Fault::from)?,
         }
     }
-    Event::SignedUp.log(visit, Some(id), "");
+    ctx.record(tx, visit, Event::SignedUp, Some(id), "").await?;
     Ok(Some(User {
         id,
         username: Some(username.as_str().to_owned()),

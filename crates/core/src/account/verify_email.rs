@@ -274,9 +274,9 @@ pub async fn mark_verified(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User,
     if former.is_some() {
         links::delete_of_kind(tx, super::recovery::LINK, user.id).await?;
     }
-    Event::EmailVerified.log(visit, Some(user.id), "");
+    ctx.record(tx, visit, Event::EmailVerified, Some(user.id), "").await?;
     if let Some(former) = former.filter(|_| account.change_email) {
-        Event::PrimaryEmailChanged.log(visit, Some(user.id), "");
+        ctx.record(tx, visit, Event::PrimaryEmailChanged, Some(user.id), "").await?;
         let (from, to) = (former.email.clone(), email.to_owned());
         ctx.notify(tx, visit, Some(&former.email), |notice| MailKind::EmailChanged { from, to, notice })
             .await?;
@@ -307,7 +307,7 @@ pub async fn mark_verified_in_passing(
     }
     mark_verified(ctx, tx, visit, user, email).await?;
     if alone && rows.iter().all(|row| !row.verified) {
-        discard_unproved(tx, visit, user).await?;
+        discard_unproved(ctx, tx, visit, user).await?;
         drop_number(ctx, tx, user.id).await?;
     }
     Ok(())
@@ -326,14 +326,19 @@ async fn drop_number(ctx: &Ctx, tx: &mut Conn, user_id: i64) -> Outcome<()> {
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub(crate) async fn discard_unproved(tx: &mut Conn, visit: &Visit, user: &mut User) -> Outcome<()> {
+pub(crate) async fn discard_unproved(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    user: &mut User,
+) -> Outcome<()> {
     users::set_password(tx, user.id, None).await?;
     user.password = None;
     authenticators::delete_of_user(tx, user.id).await?;
     social::delete_of_user(tx, user.id).await?;
     end_unproved(tx, user.id).await?;
     logins::delete_of_user(tx, user.id).await?;
-    Event::PasswordWiped.log(visit, Some(user.id), "address proved");
+    ctx.record(tx, visit, Event::PasswordWiped, Some(user.id), "address proved").await?;
     Ok(())
 }
 

@@ -64,12 +64,12 @@ pub async fn look(ctx: &Ctx, visit: &Visit, awaited: &Process, code: &str) -> Ou
 ///
 /// # Errors
 /// [`Refusal::Conflict`] if another request was faster.
-pub async fn confirm(tx: &mut Conn, visit: &Visit, process: &Process) -> Outcome<()> {
+pub async fn confirm(ctx: &Ctx, tx: &mut Conn, visit: &Visit, process: &Process) -> Outcome<()> {
     if !process::spend(tx, process).await? {
         return Err(Refusal::Conflict);
     }
     match process.user_id {
-        Some(user_id) => mark_verified(tx, visit, user_id, &process.address).await,
+        Some(user_id) => mark_verified(ctx, tx, visit, user_id, &process.address).await,
         None => Ok(()),
     }
 }
@@ -78,13 +78,19 @@ pub async fn confirm(tx: &mut Conn, visit: &Visit, process: &Process) -> Outcome
 ///
 /// # Errors
 /// [`Refusal::Invalid`] if another account has proved it.
-pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &str) -> Outcome<()> {
+pub async fn mark_verified(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &Visit,
+    user_id: i64,
+    phone: &str,
+) -> Outcome<()> {
     let row = Phone { user_id, phone: phone.to_owned(), verified: true };
     match phones::set(tx, &row, true).await {
         Err(StorageError::Taken) => return Err(Problem::phone_taken().on("code").into()),
         done => done.map_err(Fault::from)?,
     }
-    Event::PhoneVerified.log(visit, Some(user_id), "");
+    ctx.record(tx, visit, Event::PhoneVerified, Some(user_id), "").await?;
     Ok(())
 }
 
@@ -95,6 +101,7 @@ pub async fn mark_verified(tx: &mut Conn, visit: &Visit, user_id: i64, phone: &s
 /// As [`mark_verified`]; [`Refusal::Conflict`] if the account has another number by now: a code that went to the former
 /// one opens nothing any more.
 pub async fn mark_verified_in_passing(
+    ctx: &Ctx,
     tx: &mut Conn,
     visit: &Visit,
     user: &mut User,
@@ -103,10 +110,10 @@ pub async fn mark_verified_in_passing(
 ) -> Outcome<()> {
     let row = phones::of_user(tx, user.id).await?.filter(|row| row.phone == phone);
     let proved = row.ok_or(Refusal::Conflict)?.verified;
-    mark_verified(tx, visit, user.id, phone).await?;
+    mark_verified(ctx, tx, visit, user.id, phone).await?;
     let emails = emails::of_user(tx, user.id).await?;
     if alone && !proved && emails.iter().all(|row| !row.verified) {
-        super::verify_email::discard_unproved(tx, visit, user).await?;
+        super::verify_email::discard_unproved(ctx, tx, visit, user).await?;
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ pub async fn set_password(ctx: &Ctx, id: i64, password: Option<&Password>) -> Re
     locked(&mut tx, id).await?;
     users::set_password(&mut tx, id, hash.as_ref()).await?;
     close(&mut tx, id).await?;
-    tx.commit().await?;
-    Event::PasswordChanged.log_operator(id);
+    ctx.record_operator(&mut tx, Event::PasswordChanged, id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }
 
@@ -36,8 +36,8 @@ pub async fn remove_authenticators(ctx: &Ctx, id: i64) -> Result<(), AdminError>
     locked(&mut tx, id).await?;
     authenticators::delete_of_user(&mut tx, id).await?;
     close(&mut tx, id).await?;
-    tx.commit().await?;
-    Event::AuthenticatorRemoved.log_operator(id);
+    ctx.record_operator(&mut tx, Event::AuthenticatorRemoved, id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }
 
@@ -53,10 +53,10 @@ pub async fn remove_authenticator(ctx: &Ctx, user_id: i64, id: i64) -> Result<()
     let row = found.iter().find(|row| row.id == id).ok_or(AdminError::NotFound("authenticator"))?;
     let removed = mfa::take_away(&mut tx, row).await?;
     close(&mut tx, user_id).await?;
-    tx.commit().await?;
     for _ in removed {
-        Event::AuthenticatorRemoved.log_operator(user_id);
+        ctx.record_operator(&mut tx, Event::AuthenticatorRemoved, user_id).await?;
     }
+    ctx.commit(tx).await?;
     Ok(())
 }
 
@@ -73,7 +73,7 @@ pub async fn remove_provider(ctx: &Ctx, user_id: i64, id: i64) -> Result<(), Adm
     }
     social::delete(&mut tx, id).await?;
     close(&mut tx, user_id).await?;
-    tx.commit().await?;
-    Event::ProviderDisconnected.log_operator(user_id);
+    ctx.record_operator(&mut tx, Event::ProviderDisconnected, user_id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }

@@ -36,7 +36,7 @@ pub async fn send_reset(ctx: &Ctx, id: i64) -> Result<String, AdminError> {
     let kind = recovery::link(ctx, &mut tx, now, &user, &email).await?;
     let mail = Mail { to: email.as_str().to_owned(), language: ctx.config.server.language, kind };
     ctx.delivery.mail(&mut tx, now, &mail).await.map_err(crate::Fault::from)?;
-    Event::PasswordResetRequested.log_operator(id);
+    ctx.record_operator(&mut tx, Event::PasswordResetRequested, id).await?;
     ctx.commit(tx).await?;
     Ok(email.as_str().to_owned())
 }

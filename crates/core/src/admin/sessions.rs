@@ -59,8 +59,8 @@ pub async fn end_sessions(ctx: &Ctx, user_id: i64) -> Result<(), AdminError> {
     let mut tx = ctx.db.write().await?;
     locked(&mut tx, user_id).await?;
     close(&mut tx, user_id).await?;
-    tx.commit().await?;
-    Event::SessionsEnded.log_operator(user_id);
+    ctx.record_operator(&mut tx, Event::SessionsEnded, user_id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub async fn end_session(ctx: &Ctx, user_id: Option<i64>, id: i64) -> Result<(),
         return Err(NONE);
     }
     rows::delete(&mut tx, id).await?;
-    tx.commit().await?;
-    Event::SessionsEnded.log_operator(owner);
+    ctx.record_operator(&mut tx, Event::SessionsEnded, owner).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }

@@ -107,7 +107,8 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<UserSummary, AdminError> 
     }
     let user = required(users::find(&mut tx, id).await?, "just made")?;
     let made = summary(&mut tx, user).await?;
-    tx.commit().await?;
+    ctx.record_operator(&mut tx, Event::SignedUp, id).await?;
+    ctx.commit(tx).await?;
     Ok(made)
 }
 
@@ -174,8 +175,8 @@ pub async fn verify_email(ctx: &Ctx, id: i64, typed: &str) -> Result<UserSummary
         }
     }
     let user = summary(&mut tx, user).await?;
-    tx.commit().await?;
-    Event::EmailVerified.log_operator(id);
+    ctx.record_operator(&mut tx, Event::EmailVerified, id).await?;
+    ctx.commit(tx).await?;
     Ok(user)
 }
 
@@ -191,8 +192,9 @@ pub async fn set_active(ctx: &Ctx, id: i64, active: bool) -> Result<(), AdminErr
     if !active {
         close(&mut tx, id).await?;
     }
-    tx.commit().await?;
-    if active { Event::Activated } else { Event::Deactivated }.log_operator(id);
+    let event = if active { Event::Activated } else { Event::Deactivated };
+    ctx.record_operator(&mut tx, event, id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }
 
@@ -205,8 +207,8 @@ pub async fn delete(ctx: &Ctx, id: i64) -> Result<(), AdminError> {
     if !users::delete(&mut tx, id).await? {
         return Err(AdminError::Unknown(id.to_string()));
     }
-    tx.commit().await?;
-    Event::Deleted.log_operator(id);
+    ctx.record_operator(&mut tx, Event::Deleted, id).await?;
+    ctx.commit(tx).await?;
     Ok(())
 }
 

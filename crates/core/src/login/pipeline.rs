@@ -220,11 +220,8 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
     let user = login.user.ok_or(Refusal::Unauthenticated)?;
     users::touch_login(tx, user.id, visit.now).await?;
     let email = primary_email(tx, user.id).await?;
-    Event::LoggedIn.log(
-        visit,
-        Some(user.id),
-        login.state.records.last().map_or("signup", |record| record.method.name()),
-    );
+    let way = login.state.records.last().map_or("signup", |record| record.method.name());
+    ctx.record(tx, visit, Event::LoggedIn, Some(user.id), way).await?;
     leave_behind(tx, visit, user.id).await?;
     session::enter(ctx, tx, visit, user, email, login.state.records).await?;
     visit.entered = true;

@@ -65,9 +65,8 @@ pub async fn reauthenticate(ctx: &Ctx, visit: &mut Visit, typed: &str) -> Outcom
     let (used, mut tx) = spend(ctx, visit, current.user.id, typed).await?;
     let record = Record { reauthenticated: true, ..used.record(visit) };
     session::add_record(&mut tx, visit, record).await?;
-    ctx.commit(tx).await?;
-    Event::Reauthenticated.log(visit, Some(current.user.id), used.kind.name());
-    Ok(())
+    ctx.record(&mut tx, visit, Event::Reauthenticated, Some(current.user.id), used.kind.name()).await?;
+    ctx.commit(tx).await
 }
 
 /// An authenticator that took a code.
@@ -103,8 +102,8 @@ pub async fn spend(ctx: &Ctx, visit: &Visit, user_id: i64, typed: &str) -> Outco
         ratelimit::forgive(&mut tx, usage).await?;
         return Ok((used, tx));
     }
-    tx.commit().await?;
-    Event::SecondFactorFailed.log(visit, Some(user_id), "");
+    ctx.record(&mut tx, visit, Event::SecondFactorFailed, Some(user_id), "").await?;
+    ctx.commit(tx).await?;
     Err(Problem::incorrect_code().on("code").into())
 }
 
@@ -161,9 +160,9 @@ pub async fn require_proof(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub async fn remove(tx: &mut Conn, visit: &Visit, row: &Authenticator) -> Outcome<()> {
+pub async fn remove(ctx: &Ctx, tx: &mut Conn, visit: &Visit, row: &Authenticator) -> Outcome<()> {
     for kind in take_away(tx, row).await? {
-        Event::AuthenticatorRemoved.log(visit, Some(row.user_id), kind.name());
+        ctx.record(tx, visit, Event::AuthenticatorRemoved, Some(row.user_id), kind.name()).await?;
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ pub async fn generate(ctx: &Ctx, visit: &Visit) -> Outcome<Shown> {
     let mut set = Set::new(ctx)?;
     set.seen = true;
     let row = set.insert(ctx, &mut tx, visit, user_id).await?;
-    Event::RecoveryCodesGenerated.log(visit, Some(user_id), "");
+    ctx.record(&mut tx, visit, Event::RecoveryCodesGenerated, Some(user_id), "").await?;
     ctx.notify(&mut tx, visit, current.email.as_deref(), MailKind::RecoveryCodesGenerated).await?;
     ctx.commit(tx).await?;
     Ok(set.show(row, false))
@@ -135,7 +135,7 @@ pub async fn make_along(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user_id: i64) -
         return Ok(false);
     }
     Set::new(ctx)?.insert(ctx, tx, visit, user_id).await?;
-    Event::AuthenticatorAdded.log(visit, Some(user_id), Kind::RecoveryCodes.name());
+    ctx.record(tx, visit, Event::AuthenticatorAdded, Some(user_id), Kind::RecoveryCodes.name()).await?;
     Ok(true)
 }
 
@@ -172,7 +172,7 @@ pub(super) async fn spend(
         let to = primary_email(tx, row.user_id).await?;
         ctx.notify(tx, visit, to.as_deref(), MailKind::RecoveryCodeUsed).await?;
     }
-    Event::RecoveryCodeUsed.log(visit, Some(row.user_id), "");
+    ctx.record(tx, visit, Event::RecoveryCodeUsed, Some(row.user_id), "").await?;
     Ok(true)
 }
 

@@ -105,8 +105,8 @@ pub async fn activate(ctx: &Ctx, visit: &Visit, typed: &str) -> Outcome<Authenti
     })?;
     let Some(usage) = usage else { return Err(Problem::rate_limited().on("code").into()) };
     let Some((process, secret, step)) = first_code(ctx, &mut tx, visit, current, typed).await? else {
-        tx.commit().await?;
-        Event::SecondFactorFailed.log(visit, Some(user_id), "setting up");
+        ctx.record(&mut tx, visit, Event::SecondFactorFailed, Some(user_id), "setting up").await?;
+        ctx.commit(tx).await?;
         return Err(Problem::incorrect_code().on("code").into());
     };
     require_proof(ctx, visit).await?;
@@ -115,7 +115,7 @@ pub async fn activate(ctx: &Ctx, visit: &Visit, typed: &str) -> Outcome<Authenti
     let sealed = super::seal(ctx, user_id, Kind::Totp, &secret)?;
     // The code is spent by this: it does not log in as well.
     let row = authenticators::insert(&mut tx, user_id, Kind::Totp, &sealed, step, visit.now).await?;
-    Event::AuthenticatorAdded.log(visit, Some(user_id), Kind::Totp.name());
+    ctx.record(&mut tx, visit, Event::AuthenticatorAdded, Some(user_id), Kind::Totp.name()).await?;
     recovery_codes::make_along(ctx, &mut tx, visit, user_id).await?;
     ctx.notify(&mut tx, visit, current.email.as_deref(), MailKind::TotpActivated).await?;
     ctx.commit(tx).await?;
@@ -150,7 +150,7 @@ pub async fn deactivate(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
     users::lock(&mut tx, current.user.id).await?;
     let Some(row) = of_user(&mut tx, current.user.id).await? else { return Ok(()) };
     require_proof(ctx, visit).await?;
-    remove(&mut tx, visit, &row).await?;
+    remove(ctx, &mut tx, visit, &row).await?;
     ctx.notify(&mut tx, visit, current.email.as_deref(), MailKind::TotpDeactivated).await?;
     ctx.commit(tx).await
 }

@@ -37,7 +37,7 @@ pub async fn issue(ctx: &Ctx, tx: &mut Conn, visit: &Visit, user: &User) -> Outc
     let mark = ctx.keyring.mac(Purpose::Trust, &credentials(tx, user).await?);
     let lifetime = ctx.config.mfa.trust_cookie_age.saturating_mul(SECOND);
     rows::put(tx, &token.digest(), user.id, &mark, visit.now.saturating_add(lifetime)).await?;
-    Event::BrowserTrusted.log(visit, Some(user.id), "");
+    ctx.record(tx, visit, Event::BrowserTrusted, Some(user.id), "").await?;
     Ok(token)
 }
 

@@ -234,7 +234,7 @@ pub async fn insert(
         Err(StorageError::Taken) => return Err(not_taken()),
         row => row.map_err(Fault::from)?,
     };
-    Event::AuthenticatorAdded.log(visit, Some(user_id), Kind::Webauthn.name());
+    ctx.record(tx, visit, Event::AuthenticatorAdded, Some(user_id), Kind::Webauthn.name()).await?;
     Ok(Key { row, credential: Some(credential) })
 }
 
@@ -283,7 +283,7 @@ pub async fn remove_keys(ctx: &Ctx, visit: &Visit, named: &[i64]) -> Outcome<()>
         return Err(Problem::cannot_delete_authenticator().on("authenticators").into());
     }
     for key in gone {
-        remove(&mut tx, visit, &key.row).await?;
+        remove(ctx, &mut tx, visit, &key.row).await?;
         ctx.notify(&mut tx, visit, current.email.as_deref(), MailKind::WebauthnRemoved).await?;
     }
     ctx.commit(tx).await
@@ -349,9 +349,8 @@ pub async fn reauthenticate(ctx: &Ctx, visit: &mut Visit, sent: Value) -> Outcom
     let (used, mut tx) = spend(ctx, visit, Purpose::Reauthenticate, user_id, sent).await?;
     let record = Record { reauthenticated: true, ..used.record(visit) };
     session::add_record(&mut tx, visit, record).await?;
-    ctx.commit(tx).await?;
-    Event::Reauthenticated.log(visit, Some(user_id), used.kind.name());
-    Ok(())
+    ctx.record(&mut tx, visit, Event::Reauthenticated, Some(user_id), used.kind.name()).await?;
+    ctx.commit(tx).await
 }
 
 /// Takes what one of the keys of a user has signed; gives the transaction to go on with and to commit. A try is counted
@@ -375,21 +374,22 @@ pub async fn spend(
     let mut tx = ctx.db.write().await?;
     ratelimit::forgive(&mut tx, usage).await?;
     users::lock(&mut tx, user_id).await?;
+    let mut copied = None;
     if let (Some(ceremony), Ok(response)) = (ceremony, read(sent)) {
         let mut keys = of_user(ctx, &mut tx, user_id).await?.into_iter();
         let named =
             |key: &Key| key.credential.as_ref().is_some_and(|own| own.id == *response.credential_id());
-        if let Some(key) = keys.find(named)
-            && let Some(used) =
-                take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Known(&handle(user_id))).await?
-        {
-            return Ok((used, tx));
+        if let Some(key) = keys.find(named) {
+            let owner = handle(user_id);
+            match take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Known(&owner)).await? {
+                Taken::Used(used) => return Ok((used, tx)),
+                Taken::Not(found) => copied = found,
+            }
         }
     }
     // With the transaction, what was forgiven counts again.
     drop(tx);
-    Event::SecondFactorFailed.log(visit, Some(user_id), Kind::Webauthn.name());
-    Err(no_good())
+    Err(failed(ctx, visit, Event::SecondFactorFailed, Some(user_id), copied).await)
 }
 
 /// Asks any passkey to log in. Whoever holds it must be verified.
@@ -413,28 +413,57 @@ pub async fn log_in(ctx: &Ctx, visit: &Visit, sent: Value) -> Outcome<(Used, Use
     let mut tx = ctx.db.write().await?;
     let ceremony = answered(&mut tx, visit, Purpose::Login, None).await?;
     tx.commit().await?;
-    let (Some(ceremony), Ok(response)) = (ceremony, read(sent)) else { return Err(failed(visit, None)) };
+    let (Some(ceremony), Ok(response)) = (ceremony, read(sent)) else {
+        return Err(failed(ctx, visit, Event::LoginFailed, None, None).await);
+    };
     let id = response.credential_id().as_bytes();
     let mut conn = ctx.db.read().await?;
     let found = authenticators::find_key(&mut conn, id).await?;
     drop(conn);
-    let owner = found.ok_or_else(|| failed(visit, None))?.user_id;
+    let Some(owner) = found.map(|row| row.user_id) else {
+        return Err(failed(ctx, visit, Event::LoginFailed, None, None).await);
+    };
     let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, owner).await?;
     // Read again, now that nobody else can: it may be gone, or have been used.
     let found = authenticators::find_key(&mut tx, id).await?.filter(|row| row.user_id == owner);
-    let key = Key::open(ctx, found.ok_or_else(|| failed(visit, None))?)?;
-    let user = users::find(&mut tx, owner).await?.filter(|user| user.is_active && key.is_passkey());
-    let Some(user) = user else { return Err(failed(visit, Some(owner))) };
-    match take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Found(&handle(owner))).await? {
-        Some(used) => Ok((used, user, tx)),
-        None => Err(failed(visit, Some(owner))),
+    let mut copied = None;
+    if let Some(row) = found {
+        let key = Key::open(ctx, row)?;
+        let user = users::find(&mut tx, owner).await?.filter(|user| user.is_active && key.is_passkey());
+        if let Some(user) = user {
+            match take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Found(&handle(owner))).await? {
+                Taken::Used(used) => return Ok((used, user, tx)),
+                Taken::Not(found) => copied = found,
+            }
+        }
     }
+    drop(tx);
+    Err(failed(ctx, visit, Event::LoginFailed, Some(owner), copied).await)
 }
 
-fn failed(visit: &Visit, user: Option<i64>) -> Refusal {
-    Event::LoginFailed.log(visit, user, Kind::Webauthn.name());
-    no_good()
+/// Writes down that a key was not taken, and whether it may be a copy. No transaction may be open.
+async fn failed(
+    ctx: &Ctx,
+    visit: &Visit,
+    event: Event,
+    user: Option<i64>,
+    copied: Option<String>,
+) -> Refusal {
+    let noted = async {
+        if let Some(detail) = copied {
+            ctx.record_alone(visit, Event::KeyCopied, user, &detail).await?;
+        }
+        ctx.record_alone(visit, event, user, Kind::Webauthn.name()).await
+    };
+    noted.await.map_or_else(Refusal::from, |()| no_good())
+}
+
+/// What came of what a key has signed.
+enum Taken {
+    Used(Used),
+    /// It is no good; and if it may be from a copy of the key, why.
+    Not(Option<String>),
 }
 
 /// Takes what a key has signed, and notes what it says of itself. Its row must be locked.
@@ -446,16 +475,16 @@ async fn take(
     response: &AuthenticationResponse,
     key: Key,
     owner: Owner<'_>,
-) -> Outcome<Option<Used>> {
-    let Key { row, credential: Some(mut credential) } = key else { return Ok(None) };
+) -> Outcome<Taken> {
+    let Key { row, credential: Some(mut credential) } = key else {
+        return Ok(Taken::Not(None));
+    };
     let said = match ctx.relying_party.authenticate(ceremony, response, &credential, owner) {
         Ok(said) => said,
         Err(error) => {
-            if let CeremonyError::SignCount { .. } = error {
-                Event::KeyCopied.log(visit, Some(row.user_id), &format!("key {}: {error}", row.id));
-            }
             tracing::debug!(%error, "an assertion was not taken");
-            return Ok(None);
+            let counted = matches!(error, CeremonyError::SignCount { .. });
+            return Ok(Taken::Not(counted.then(|| format!("key {}: {error}", row.id))));
         }
     };
     credential.sign_count = said.sign_count;
@@ -464,7 +493,7 @@ async fn take(
     let sealed = super::seal(ctx, row.user_id, row.kind, &serde_json::to_vec(&credential)?)?;
     let used = Used { id: row.id, kind: row.kind };
     let noted = authenticators::replace_secret(tx, row.id, &row.secret, &sealed, Some(visit.now)).await?;
-    Ok(noted.then_some(used))
+    Ok(if noted { Taken::Used(used) } else { Taken::Not(None) })
 }
 
 /// A transaction in which nobody else changes the keys of whoever is logged in. A session that has ended meanwhile, by a new

@@ -38,11 +38,14 @@ pub async fn end(ctx: &Ctx, visit: &mut Visit, ids: &[i64]) -> Outcome<()> {
     }
     let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, user_id).await?;
-    for id in ids.iter().filter(|id| **id != own) {
+    let others: Vec<i64> = ids.iter().copied().filter(|id| *id != own).collect();
+    for id in &others {
         sessions::delete(&mut tx, *id).await?;
     }
-    tx.commit().await?;
-    Event::SessionsEnded.log(visit, Some(user_id), "chosen from the list");
+    if !others.is_empty() {
+        ctx.record(&mut tx, visit, Event::SessionsEnded, Some(user_id), "chosen from the list").await?;
+    }
+    ctx.commit(tx).await?;
     if ids.contains(&own) {
         super::end(ctx, visit).await?;
     }

@@ -264,13 +264,9 @@ pub(crate) fn same(session: &Session) -> Session {
 ///
 /// # Errors
 /// [`Refusal::Fault`].
-pub(crate) async fn end_within(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
-    if let Some(id) = visit.session.id() {
-        sessions::delete(tx, id).await?;
-        Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
-    }
-    visit.session = Session::None;
-    visit.change = Change::Ended;
+pub(crate) async fn end_within(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
+    remove(ctx, tx, visit).await?;
+    over(visit);
     Ok(())
 }
 
@@ -279,12 +275,29 @@ pub(crate) async fn end_within(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> 
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn end(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
-    let Some(id) = visit.session.id() else { return Ok(()) };
-    delete(ctx, id).await?;
-    Event::LoggedOut.log(visit, visit.session.user().map(|current| current.user.id), "");
+    if visit.session.id().is_none() {
+        return Ok(());
+    }
+    let mut tx = ctx.db.write().await?;
+    remove(ctx, &mut tx, visit).await?;
+    ctx.commit(tx).await?;
+    over(visit);
+    Ok(())
+}
+
+async fn remove(ctx: &Ctx, tx: &mut Conn, visit: &Visit) -> Outcome<()> {
+    if let Some(id) = visit.session.id() {
+        sessions::delete(tx, id).await?;
+    }
+    if let Some(current) = visit.session.user() {
+        ctx.record(tx, visit, Event::LoggedOut, Some(current.user.id), "").await?;
+    }
+    Ok(())
+}
+
+fn over(visit: &mut Visit) {
     visit.session = Session::None;
     visit.change = Change::Ended;
-    Ok(())
 }
 
 /// Adds a record to the session of the user.

@@ -67,7 +67,7 @@ pub(crate) async fn insert(
     let name = provider.name().to_owned();
     ctx.notify(tx, visit, email.as_deref(), |notice| MailKind::ProviderConnected { provider: name, notice })
         .await?;
-    Event::ProviderConnected.log(visit, Some(user_id), provider.id());
+    ctx.record(tx, visit, Event::ProviderConnected, Some(user_id), provider.id()).await?;
     Ok(id)
 }
 
@@ -96,7 +96,7 @@ pub async fn disconnect(ctx: &Ctx, visit: &Visit, provider: &str, uid: &str) -> 
         notice,
     })
     .await?;
-    Event::ProviderDisconnected.log(visit, Some(user.id), provider);
+    ctx.record(&mut tx, visit, Event::ProviderDisconnected, Some(user.id), provider).await?;
     ctx.commit(tx).await?;
     Ok(left)
 }

@@ -81,7 +81,6 @@ pub async fn refresh(ctx: &Ctx, visit: &Visit, presented: &str) -> Outcome<Grant
         exchange.keep().await?;
         None
     };
-    Event::TokensRefreshed.log(visit, Some(current.user.id), "");
     Ok(Granted { access, refresh })
 }
 
@@ -116,11 +115,14 @@ impl Exchange<'_> {
         if tokens::rotate(&mut tx, id, &presented, &digest(&claims.jti), kept.as_deref(), self.visit.now)
             .await?
         {
-            tx.commit().await?;
+            self.note(tx).await?;
             return Ok(next);
         }
         match self.kept_for_retry(&mut tx, &presented).await? {
-            Some(successor) => Ok(successor),
+            Some(successor) => {
+                self.note(tx).await?;
+                Ok(successor)
+            }
             None => self.revoke(tx).await,
         }
     }
@@ -132,9 +134,16 @@ impl Exchange<'_> {
             return Err(refused());
         }
         if tokens::is_good(&mut tx, self.current.session_id, &digest(&self.claims.jti)).await? {
-            return Ok(tx.commit().await?);
+            return self.note(tx).await;
         }
         self.revoke(tx).await
+    }
+
+    /// Writes down that tokens were given.
+    async fn note(&self, mut tx: Conn) -> Outcome<()> {
+        let user = Some(self.current.user.id);
+        self.ctx.record(&mut tx, self.visit, Event::TokensRefreshed, user, "").await?;
+        self.ctx.commit(tx).await
     }
 
     /// What the presented token was exchanged for, if that was the last exchange and a moment ago.
@@ -154,8 +163,10 @@ impl Exchange<'_> {
     /// A used token: it or its successor is in the wrong hands, and nobody can tell which.
     async fn revoke<T>(&self, mut tx: Conn) -> Outcome<T> {
         sessions::delete(&mut tx, self.current.session_id).await?;
-        tx.commit().await?;
-        Event::RefreshTokenReused.log(self.visit, Some(self.current.user.id), "the session has ended");
+        let user = Some(self.current.user.id);
+        let event = Event::RefreshTokenReused;
+        self.ctx.record(&mut tx, self.visit, event, user, "the session has ended").await?;
+        self.ctx.commit(tx).await?;
         Err(refused())
     }
 }

@@ -50,7 +50,10 @@ fn report(settings: &Settings) -> Result<(), Failure> {
         output::line(format_args!("error: {error}"));
         errors += 1;
     }
-    if let Err(error) = vestibule::check_providers(&config) {
+    for error in [vestibule::check_providers(&config), vestibule::check_webhooks(&config)]
+        .into_iter()
+        .filter_map(Result::err)
+    {
         for line in error.to_string().lines() {
             output::line(format_args!("error: {line}"));
             errors += 1;

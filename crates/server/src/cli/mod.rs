@@ -2,11 +2,13 @@
 
 mod backup;
 mod config;
+mod events;
 mod keys;
 mod migrate;
 mod restore;
 mod serve;
 mod users;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use vestibule_base::storage::{BackupError, RestoreError, StorageError};
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
-use vestibule::{AdminError, BuildError, Fault, ProviderFailure};
+use vestibule::{AdminError, BuildError, Fault, NotTaken, ProviderFailure};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -48,6 +50,11 @@ enum Command {
     /// Create, list and change users.
     #[command(subcommand)]
     Users(users::Command),
+    /// List or follow what happens to accounts.
+    Events(events::Command),
+    /// Look after the services that are told of events.
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
 }
 
 /// Where the settings come from.
@@ -85,6 +92,10 @@ enum Failure {
     Provider(#[from] ProviderFailure),
     #[error("no token is kept: the user has no such account, or socialaccount.store_tokens is off")]
     NoToken,
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
+    #[error("there is no dead letter of this id")]
+    NoDeadLetter,
     #[error(transparent)]
     Backup(#[from] BackupError),
     #[error(transparent)]
@@ -125,6 +136,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Restore(command) => blocking(restore::run(command)),
         Command::Keys(command) => blocking(keys::run(command)),
         Command::Users(command) => blocking(users::run(command)),
+        Command::Events(command) => blocking(events::run(command)),
+        Command::Webhooks(command) => blocking(webhooks::run(command)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

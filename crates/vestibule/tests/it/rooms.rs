@@ -17,6 +17,7 @@ const BASE: Rooms = &[
     ("outbound", &["config", "security", "storage"]),
     ("ratelimit", &["config", "security", "storage"]),
     ("delivery", &["language", "config", "security", "storage", "outbound"]),
+    ("webhooks", &["config", "security", "storage", "outbound"]),
 ];
 
 const CORE: Rooms = &[

@@ -6,6 +6,7 @@ mod admin;
 mod behind;
 mod cookies;
 mod edge;
+mod events;
 mod keys;
 mod portal;
 mod providers;
@@ -47,6 +48,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     providers::check(config, &mut report);
     portal::check(config, &mut report);
     admin::check(config, &mut report);
+    events::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

@@ -155,7 +155,8 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
             .await?;
     } else {
         record.phone = Some(process.address.clone());
-        verify_phone::mark_verified_in_passing(&mut tx, visit, &mut user, &process.address, alone).await?;
+        verify_phone::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, alone)
+            .await?;
     }
     login.state.records.push(record);
     let login = Login { user: Some(user), ..login };

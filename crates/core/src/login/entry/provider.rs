@@ -41,13 +41,13 @@ pub async fn send_away(
     }
     if let Err(refusal) = ctx.limit_request(visit, Action::Login, None).await {
         let failure = Failure::Refused(refusal);
-        tell(visit, provider, &failure);
+        tell(ctx, visit, provider, &failure).await;
         return back.with_error(failure.code(), process.name());
     }
     match flow::start(ctx, visit, provider, process, &back, query).await {
         Ok(url) => url,
         Err(failure) => {
-            tell(visit, provider, &failure);
+            tell(ctx, visit, provider, &failure).await;
             visit.change = Change::Kept;
             back.with_error(failure.code(), process.name())
         }
@@ -68,7 +68,7 @@ pub async fn come_back(ctx: &Ctx, visit: &mut Visit, providers: &[&Provider], ca
     match complete(ctx, visit, &returned).await {
         Ok(()) => returned.back.as_str().to_owned(),
         Err(failure) => {
-            tell(visit, returned.provider, &failure);
+            tell(ctx, visit, returned.provider, &failure).await;
             let nobody = matches!(failure, Failure::Refused(Refusal::Unauthenticated));
             let code = match returned.process {
                 Process::Connect if nobody => "permission_denied",
@@ -100,20 +100,26 @@ pub async fn by_token(
         visit.current()?;
     }
     let verified = ctx.providers.verify_token(provider, presented);
-    let arrival = social::in_time(ctx, verified).await.map_err(|error| {
-        let failure = Failure::Provider(error);
-        tell(visit, provider, &failure);
-        match failure {
-            Failure::Provider(ProviderError::Outbound(error)) => Refusal::Fault(error.into()),
-            _ => Refusal::from(Problem::invalid_token().on("token")),
+    let arrival = match social::in_time(ctx, verified).await {
+        Ok(arrival) => arrival,
+        Err(error) => {
+            let failure = Failure::Provider(error);
+            tell(ctx, visit, provider, &failure).await;
+            return Err(match failure {
+                Failure::Provider(ProviderError::Outbound(error)) => Refusal::Fault(error.into()),
+                _ => Refusal::from(Problem::invalid_token().on("token")),
+            });
         }
-    })?;
+    };
     arrive(ctx, visit, provider, &arrival, process).await
 }
 
-fn tell(visit: &Visit, provider: &Provider, failure: &Failure) {
+async fn tell(ctx: &Ctx, visit: &Visit, provider: &Provider, failure: &Failure) {
     let user = visit.session.user().map(|current| current.user.id);
-    Event::ProviderFailed.log(visit, user, &format!("{}: {failure}", provider.id()));
+    let detail = format!("{}: {failure}", provider.id());
+    if let Err(fault) = ctx.record_alone(visit, Event::ProviderFailed, user, &detail).await {
+        tracing::error!(error = %fault, "an event could not be written");
+    }
     if let Failure::Refused(Refusal::Fault(fault)) = failure {
         tracing::error!(error = %fault, "a login by a provider failed");
     }
@@ -272,7 +278,7 @@ async fn sign_up(
     }
     match verdict {
         Verdict::Ask => {
-            step_out(tx, visit).await?;
+            step_out(ctx, tx, visit).await?;
             pending::forget(tx, visit).await?;
             pending::hold(ctx, tx, visit, provider, identity, arrival.tokens.as_ref()).await?;
             Ok(true)
@@ -366,7 +372,7 @@ async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: Login) -> Out
         Some((session_id, user_id)) if Some(user_id) == coming => flow::carry_out(tx, session_id).await?,
         _ => Vec::new(),
     };
-    step_out(tx, visit).await?;
+    step_out(ctx, tx, visit).await?;
     pending::forget(tx, visit).await?;
     pipeline::enter(ctx, tx, visit, login).await?;
     match visit.session.id() {
@@ -376,9 +382,9 @@ async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: Login) -> Out
 }
 
 /// Ends the session of whoever is logged in.
-async fn step_out(tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
+async fn step_out(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
     if visit.session.user().is_some() {
-        session::end_within(tx, visit).await?;
+        session::end_within(ctx, tx, visit).await?;
     }
     Ok(())
 }

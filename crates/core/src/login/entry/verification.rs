@@ -96,7 +96,7 @@ pub async fn phone(
         }
         pipeline::take(&mut tx, visit).await?;
     }
-    verify_phone::confirm(&mut tx, visit, &process).await?;
+    verify_phone::confirm(ctx, &mut tx, visit, &process).await?;
     if let Some(login) = login {
         pipeline::resume(ctx, &mut tx, visit, login, Stage::VerifyPhone).await?;
     }
