@@ -15,6 +15,7 @@ use vestibule_base::webhooks::Webhooks;
 use vestibule_providers::Providers;
 
 use crate::event::{self, By, Event};
+use crate::hooks::Hooks;
 use crate::refusal::{Fault, Outcome, Refusal};
 use crate::visit::Visit;
 
@@ -43,6 +44,8 @@ pub struct Ctx {
     pub providers: Providers,
     /// Services that are told of events.
     pub webhooks: Webhooks,
+    /// What the application is asked, where it wants to be.
+    pub hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Ctx {

@@ -2,10 +2,59 @@
 //! Secrets are not in it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vestibule_base::security::{Millis, rfc_3339};
 use vestibule_base::storage::sessions::Session;
-use vestibule_base::storage::{Conn, StorageError, authenticators, phones, social};
+use vestibule_base::storage::users::User;
+use vestibule_base::storage::{Conn, authenticators, emails, phones, profiles, social};
+
+use crate::refusal::Fault;
+
+/// A user as lists show them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserSummary {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub username: Option<String>,
+    /// Addresses.
+    pub emails: Vec<EmailSummary>,
+    /// What they entered in the extra fields of the signup.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+    /// Whether they can log in.
+    pub is_active: bool,
+    /// Whether they have a password.
+    pub has_usable_password: bool,
+    /// When the account was made; as JSON a text, RFC 3339 in UTC, as all times here.
+    #[serde(with = "rfc_3339")]
+    pub created_at: Millis,
+    /// When they last logged in.
+    #[serde(with = "rfc_3339::option")]
+    pub last_login_at: Option<Millis>,
+}
+
+/// An address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EmailSummary {
+    /// The address.
+    pub email: String,
+    /// Whether it is proved.
+    pub verified: bool,
+    /// Whether it is the primary one.
+    pub primary: bool,
+}
+
+/// A user with all that belongs to the account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserDetails {
+    /// What lists show.
+    #[serde(flatten)]
+    pub user: UserSummary,
+    /// What belongs to them.
+    #[serde(flatten)]
+    pub belongings: Belongings,
+}
 
 /// What belongs to an account beside its addresses.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,11 +148,36 @@ impl SessionEntry {
     }
 }
 
+/// What lists show of a user.
+///
+/// # Errors
+/// [`Fault`]; so for all below.
+pub async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, Fault> {
+    let rows = emails::of_user(conn, user.id).await?;
+    let fields = match profiles::of_user(conn, user.id).await? {
+        Some(fields) => serde_json::from_str(&fields)?,
+        None => Map::new(),
+    };
+    Ok(UserSummary {
+        id: user.id,
+        username: user.username,
+        emails: rows
+            .into_iter()
+            .map(|row| EmailSummary { email: row.email, verified: row.verified, primary: row.primary })
+            .collect(),
+        fields,
+        is_active: user.is_active,
+        has_usable_password: user.password.is_some(),
+        created_at: user.created_at,
+        last_login_at: user.last_login_at,
+    })
+}
+
 /// What belongs to a user.
 ///
 /// # Errors
-/// Any of [`StorageError`].
-pub async fn belongings(conn: &mut Conn, user_id: i64) -> Result<Belongings, StorageError> {
+/// [`Fault`].
+pub async fn belongings(conn: &mut Conn, user_id: i64) -> Result<Belongings, Fault> {
     let phone = phones::of_user(conn, user_id).await?;
     let accounts = social::of_user(conn, user_id).await?;
     let authenticators = authenticators::of_user(conn, user_id).await?;

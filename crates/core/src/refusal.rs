@@ -1,7 +1,10 @@
 //! What a rule says when it says no. Text for the caller lives in [`Problem`], text for the log in [`Fault`].
 
+use std::borrow::Cow;
+use std::fmt;
+
 use vestibule_base::delivery::DeliveryError;
-use vestibule_base::language::Text;
+use vestibule_base::language::{Language, Text};
 use vestibule_base::outbound::OutboundError;
 use vestibule_base::security::NoEntropy;
 use vestibule_base::security::jwt::KeyError;
@@ -27,6 +30,9 @@ pub enum Refusal {
     /// Not allowed to anybody, or not now.
     #[error("forbidden")]
     Forbidden,
+    /// A hook says no.
+    #[error("refused by a hook")]
+    Barred,
     /// There is no such thing.
     #[error("not found")]
     NotFound,
@@ -62,6 +68,9 @@ pub enum Fault {
     /// A service that we call does not answer.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
+    /// A hook does not answer as it should.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -71,6 +80,19 @@ pub enum Fault {
     /// What the database holds makes no sense.
     #[error("broken state: {0}")]
     Broken(String),
+}
+
+/// Why a hook gave no answer that counts. Goes to the log: hold back what was asked and answered.
+#[derive(Debug, thiserror::Error)]
+#[error("a hook failed: {0}")]
+pub struct HookError(String);
+
+impl HookError {
+    /// For the log, in a few words.
+    #[must_use]
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
 }
 
 impl Fault {
@@ -88,6 +110,7 @@ impl Fault {
             Self::Storage(StorageError::Unavailable(_))
                 | Self::Hash(_)
                 | Self::Outbound(_)
+                | Self::Hook(_)
                 | Self::Entropy(_)
                 | Self::Delivery(
                     DeliveryError::Storage(StorageError::Unavailable(_)) | DeliveryError::NoEntropy(_)
@@ -127,18 +150,44 @@ impl From<Problem> for Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// For programs.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// For people, in their language.
-    pub message: Text,
+    pub message: Wording,
     /// The field that it is about.
-    pub param: Option<&'static str>,
+    pub param: Option<Cow<'static, str>>,
+}
+
+/// What people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wording {
+    /// A text of ours, in any of our languages.
+    Ours(Text),
+    /// What a hook wrote, in whatever language.
+    Given(String),
+}
+
+impl Wording {
+    /// The text in a language.
+    #[must_use]
+    pub fn to(&self, language: Language) -> Cow<'static, str> {
+        match self {
+            Self::Ours(text) => text.to(language),
+            Self::Given(text) => text.clone().into(),
+        }
+    }
+}
+
+impl fmt::Display for Wording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to(Language::En))
+    }
 }
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $message:literal;)*) => {
         impl Problem {
             $($(#[$doc])* #[must_use] pub const fn $name() -> Self {
-                Self { code: $code, message: Text::new($message), param: None }
+                Self { code: Cow::Borrowed($code), message: Wording::Ours(Text::new($message)), param: None }
             })*
         }
     };
@@ -187,6 +236,18 @@ problems! {
     invalid_email = "invalid", "Please enter a valid email address.";
     /// Not exactly one way to say who logs in.
     invalid_login = "invalid_login", "Please give exactly one way to identify the account.";
+    /// Less than taken.
+    too_small = "min_value", "This number is too small.";
+    /// More than taken.
+    too_large = "max_value", "This number is too large.";
+    /// No whole number.
+    invalid_integer = "invalid", "Please enter a whole number.";
+    /// No number.
+    invalid_number = "invalid", "Please enter a number.";
+    /// No day.
+    invalid_date = "invalid", "Please enter a valid date.";
+    /// No address of a page.
+    invalid_url = "invalid", "Please enter a valid URL.";
     /// Not an id.
     invalid_id = "invalid_pk_value", "This is no valid id.";
     /// One value where several may be given.
@@ -250,10 +311,16 @@ problems! {
 }
 
 impl Problem {
+    /// What a hook says is wrong, in a language of its choice.
+    #[must_use]
+    pub fn given(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: Wording::Given(message.into()), param: None }
+    }
+
     /// Says which field it is about.
     #[must_use]
-    pub fn on(self, param: &'static str) -> Self {
-        Self { param: Some(param), ..self }
+    pub fn on(self, param: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(param.into()), ..self }
     }
 
     /// Fewer characters than asked for.
@@ -264,7 +331,7 @@ impl Problem {
             "This must have at least one character.",
             "This must have at least {count} characters.",
         );
-        Self { code: "min_length", message, param: None }
+        Self { code: Cow::Borrowed("min_length"), message: Wording::Ours(message), param: None }
     }
 
     /// More characters than taken.
@@ -275,7 +342,7 @@ impl Problem {
             "This may have no more than one character.",
             "This may have up to {count} characters.",
         );
-        Self { code: "max_length", message, param: None }
+        Self { code: Cow::Borrowed("max_length"), message: Wording::Ours(message), param: None }
     }
 
     /// The account has as many addresses as it may.
@@ -286,13 +353,13 @@ impl Problem {
             "An account may have one email address.",
             "An account may have up to {count} email addresses.",
         );
-        Self { code: "max_email_addresses", message, param: None }
+        Self { code: Cow::Borrowed("max_email_addresses"), message: Wording::Ours(message), param: None }
     }
 }
 
 impl From<Weakness> for Problem {
     fn from(weakness: Weakness) -> Self {
-        Self { code: weakness.code, message: weakness.message, param: None }
+        Self { code: weakness.code.into(), message: Wording::Ours(weakness.message), param: None }
     }
 }
 

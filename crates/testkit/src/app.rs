@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::http::Method;
 use vestibule::Vestibule;
+use vestibule::hooks::Hooks;
 use vestibule_base::config::Config;
 use vestibule_base::delivery::mailbox::StoredMessage;
 use vestibule_base::outbound::Outbound;
@@ -30,6 +31,7 @@ pub struct TestApp {
     pub door: Door,
     settings: toml::Table,
     outbound: Option<Outbound>,
+    hooks: Option<Arc<dyn Hooks>>,
     // Last, so that the connections are gone before what they connect to.
     database: Arc<TestDatabase>,
 }
@@ -62,7 +64,7 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn start(backend: Backend, settings: &str) -> Self {
-        Self::create(backend, settings, Arc::new(TestClock::at(START)), None).await
+        Self::create(backend, settings, Arc::new(TestClock::at(START)), None, None).await
     }
 
     /// The same with apps at the fake identity provider, which answers all calls of the server and goes by its clock.
@@ -72,7 +74,25 @@ impl TestApp {
     pub async fn start_with(backend: Backend, settings: &str, idp: &Idp) -> Self {
         let mut all = parse(&Idp::apps(""));
         merge(&mut all, parse(settings));
-        Self::create(backend, &all.to_string(), idp.clock(), Some(idp.outbound())).await
+        Self::create(backend, &all.to_string(), idp.clock(), Some(idp.outbound()), None).await
+    }
+
+    /// The same, asking `hooks`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_asking(backend: Backend, settings: &str, idp: &Idp, hooks: Arc<dyn Hooks>) -> Self {
+        let mut all = parse(&Idp::apps(""));
+        merge(&mut all, parse(settings));
+        Self::create(backend, &all.to_string(), idp.clock(), Some(idp.outbound()), Some(hooks)).await
+    }
+
+    /// The same, where `outbound` carries all calls of the server.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_calling(backend: Backend, settings: &str, outbound: Outbound) -> Self {
+        Self::create(backend, settings, Arc::new(TestClock::at(START)), Some(outbound)).await
     }
 
     async fn create(
@@ -80,12 +100,13 @@ impl TestApp {
         settings: &str,
         clock: Arc<TestClock>,
         outbound: Option<Outbound>,
+        hooks: Option<Arc<dyn Hooks>>,
     ) -> Self {
         let database = Arc::new(TestDatabase::create(backend).await);
         let mut all = parse(SETTINGS);
         merge(&mut all, parse(settings));
         merge(&mut all, parse(&format!("database.url = {:?}", database.url)));
-        Self::on(database, all, clock, outbound).await
+        Self::on(database, all, clock, outbound, hooks).await
     }
 
     /// Another server of the same settings on the same database, by the same clock: the next instance of a cluster, or
@@ -104,7 +125,8 @@ impl TestApp {
     pub async fn second_with(&self, settings: &str) -> Self {
         let mut all = self.settings.clone();
         merge(&mut all, parse(settings));
-        Self::on(Arc::clone(&self.database), all, Arc::clone(&self.clock), self.outbound.clone()).await
+        let (outbound, hooks) = (self.outbound.clone(), self.hooks.clone());
+        Self::on(Arc::clone(&self.database), all, Arc::clone(&self.clock), outbound, hooks).await
     }
 
     async fn on(
@@ -112,12 +134,16 @@ impl TestApp {
         settings: toml::Table,
         clock: Arc<TestClock>,
         outbound: Option<Outbound>,
+        hooks: Option<Arc<dyn Hooks>>,
     ) -> Self {
         let config = Config::from_toml(&settings.to_string()).unwrap_or_else(|error| panic!("{error}"));
         let (public_url, prefix) = (config.server.public_url.clone(), config.headless.path_prefix.clone());
         let mut builder = Vestibule::builder(config).clock(clock.clone());
         if let Some(outbound) = &outbound {
             builder = builder.outbound(outbound.clone());
+        }
+        if let Some(hooks) = &hooks {
+            builder = builder.hooks(Arc::clone(hooks));
         }
         let vestibule = builder.build().await;
         let vestibule = vestibule.unwrap_or_else(|error| panic!("{error}"));
@@ -126,7 +152,7 @@ impl TestApp {
             move |method: &Method, path: &str, reply: &Reply| keeps_the_contract(&prefix, method, path, reply)
         });
         let door = Door { router: vestibule.router(), public_url, prefix, observer: Some(observer) };
-        Self { db: vestibule.db().clone(), vestibule, clock, door, settings, outbound, database }
+        Self { db: vestibule.db().clone(), vestibule, clock, door, settings, outbound, hooks, database }
     }
 
     /// A new app client.

@@ -19,8 +19,9 @@ use vestibule_base::security::{Clock, Keyring, Millis, SigningKeys, SystemClock}
 use vestibule_base::storage::{
     Db, StorageError, deliveries, events, limits, links, provider_flows, sessions, social, trust,
 };
-use vestibule_base::webhooks::Webhooks as Hooks;
+use vestibule_base::webhooks::Webhooks as Receivers;
 use vestibule_core::event::Event;
+use vestibule_core::hooks::{HookSettingError, Hooks, HttpHooks};
 use vestibule_core::social::tokens as social_tokens;
 use vestibule_core::{Ctx, Fault, admin, mfa};
 use vestibule_providers::{Providers, World};
@@ -63,6 +64,9 @@ pub enum BuildError {
     /// The HTTP client.
     #[error("{0}")]
     Outbound(#[from] OutboundError),
+    /// The service that is asked.
+    #[error("{0}")]
+    Hooks(#[from] HookSettingError),
     /// The apps at third parties.
     #[error("{}", .0.join("\n"))]
     Providers(Vec<String>),
@@ -78,13 +82,14 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     outbound: Option<Outbound>,
     database: Option<Db>,
+    hooks: Option<Arc<dyn Hooks>>,
 }
 
 impl Vestibule {
     /// Begins with settings.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, clock: Arc::new(SystemClock), outbound: None, database: None }
+        Builder { config, clock: Arc::new(SystemClock), outbound: None, database: None, hooks: None }
     }
 
     /// The API and all else that is served to the public.
@@ -239,6 +244,14 @@ impl Builder {
         self
     }
 
+    /// Asks `hooks` before people sign up and log in, and for what clients are told of them; in place of the service that
+    /// `[hooks]` names, if there is one.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks = Some(Arc::new(hooks));
+        self
+    }
+
     /// Opens the database, brings its schema up to date, and puts everything together.
     ///
     /// # Errors
@@ -269,6 +282,11 @@ impl Builder {
         let clock = self.clock;
         let providers = providers(&config, &outbound, &clock)?;
         let webhooks = webhooks(&config, &outbound)?;
+        let hooks = match self.hooks {
+            Some(hooks) => Some(hooks),
+            None => HttpHooks::new(&config.hooks, &outbound, Arc::clone(&clock))?
+                .map(|hooks| Arc::new(hooks) as Arc<dyn Hooks>),
+        };
         let relying_party = RelyingParty::new(
             &config.webauthn_rp_id(),
             &config.webauthn_rp_name(),
@@ -286,6 +304,7 @@ impl Builder {
             outbound,
             providers,
             webhooks,
+            hooks,
         };
         let ctx = Arc::new(ctx);
         Ok(Vestibule { callers: Arc::new(Callers::new(Arc::clone(&ctx))), ctx })
@@ -309,14 +328,14 @@ pub fn check_webhooks(config: &Config) -> Result<(), BuildError> {
     webhooks(config, &Outbound::new()?).map(drop)
 }
 
-fn webhooks(config: &Config, outbound: &Outbound) -> Result<Hooks, BuildError> {
+fn webhooks(config: &Config, outbound: &Outbound) -> Result<Receivers, BuildError> {
     let settings = &config.events.webhooks;
     let unknown = settings.iter().flat_map(|webhook| {
         let wrong = webhook.events.iter().filter_map(|event| event.parse::<Event>().err());
         wrong.map(|error| format!("events.webhooks: {}: events: {error}", webhook.name))
     });
     let mut wrong: Vec<String> = unknown.collect();
-    match Hooks::new(settings, outbound) {
+    match Receivers::new(settings, outbound) {
         Ok(hooks) if wrong.is_empty() => return Ok(hooks),
         Ok(_) => {}
         Err(more) => wrong.extend(more),

@@ -35,9 +35,11 @@ pub use vestibule_base::security::password::{Password, PasswordError};
 pub use vestibule_base::storage::deliveries::{Counts, DeadLetter};
 pub use vestibule_base::webhooks::{Listed as ListedWebhook, NotTaken};
 pub use vestibule_core::Fault;
-pub use vestibule_core::admin::{
-    AdminError, EmailSummary, NewUser, Search, SessionSearch, UserDetails, UserSummary,
+pub use vestibule_core::admin::{AdminError, NewUser, Search, SessionSearch};
+pub use vestibule_core::dossier::{
+    AuthenticatorEntry, Belongings, EmailSummary, PhoneEntry, ProviderEntry, SessionEntry, UserDetails,
+    UserSummary,
 };
-pub use vestibule_core::dossier::{AuthenticatorEntry, Belongings, PhoneEntry, ProviderEntry, SessionEntry};
 pub use vestibule_core::event::{Event, Follower, NoEvent, Query as EventQuery, Recorded};
+pub use vestibule_core::hooks;
 pub use vestibule_core::social::Failure as ProviderFailure;

@@ -3,8 +3,8 @@
 use secrecy::SecretString;
 use vestibule_base::security::password::Password;
 use vestibule_core::Ctx;
-use vestibule_core::admin::{self, AdminError, NewUser, Search, SessionSearch, UserDetails, UserSummary};
-use vestibule_core::dossier::SessionEntry;
+use vestibule_core::admin::{self, AdminError, NewUser, Search, SessionSearch};
+use vestibule_core::dossier::{SessionEntry, UserDetails, UserSummary};
 use vestibule_core::social::{Failure as ProviderFailure, tokens};
 
 /// The accounts of a running Vestibule.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 use super::code_format::CodeFormat;
+use super::extra_fields::ExtraField;
 use super::rate_limits::RateLimits;
 use super::read;
 use super::settings::settings;
@@ -28,6 +29,12 @@ settings! {
             (SignupField::Email, Presence::Required),
             (SignupField::Password1, Presence::Required),
         ]),
+
+        /// Further fields of the signup, each an `[[account.extra_signup_fields]]` with `name`, `type` (`"text"`, `"integer"`,
+        /// `"number"`, `"boolean"`, `"date"`, `"choice"`, `"email"`, `"url"`), and where wanted `label`, `required`, `min_length`
+        /// and `max_length` (255) of texts, `min` and `max` of numbers, the `choices`, and `show = false` to keep it out of the
+        /// user object that clients get. A required `boolean` must be true.
+        pub extra_signup_fields: Vec<ExtraField> = Vec::new(),
 
         /// Whether people can make accounts by themselves. With `false`, signup answers 403.
         ///

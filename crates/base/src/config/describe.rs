@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Admin, Csrf, Database, Email, Events, Headless, Mfa, Passwords, Portal, Server, Session, Sms,
-    SocialAccount, UserSessions,
+    Account, Admin, Csrf, Database, Email, Events, Headless, Hooks, Mfa, Passwords, Portal, Server, Session,
+    Sms, SocialAccount, UserSessions,
 };
 
 /// A section as the manual shows it.
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 15] {
+pub(super) fn sections() -> [Described; 16] {
     [
         describe::<Server>("server"),
         describe::<Database>("database"),
@@ -37,6 +37,7 @@ pub(super) fn sections() -> [Described; 15] {
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),
         describe::<Events>("events"),
+        describe::<Hooks>("hooks"),
     ]
 }
 

@@ -14,7 +14,9 @@ mod database;
 mod describe;
 mod email;
 mod events;
+mod extra_fields;
 mod headless;
+mod hooks;
 mod load;
 mod mfa;
 mod passwords;
@@ -41,7 +43,9 @@ pub use database::Database;
 pub use describe::{default_toml, reference_markdown};
 pub use email::{Email, SmtpTls};
 pub use events::{Events, Webhook};
+pub use extra_fields::{ExtraField, ExtraFieldKind};
 pub use headless::{ClientKind, FrontendUrls, Headless, IntrospectionClient, JwtAlgorithm, TokenStrategy};
+pub use hooks::{HookCall, Hooks};
 pub use load::{ConfigError, Source};
 pub use mfa::{AuthenticatorType, Mfa, MfaRateLimits, UserVerification};
 pub use passwords::{Argon2, Passwords, Validator};
@@ -93,6 +97,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// `[events]`
     pub events: Events,
+    /// `[hooks]`
+    pub hooks: Hooks,
 }
 
 /// Settings whose default depends on another one.

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_keys.sql"),
     include_str!("migrations/0005_providers.sql"),
     include_str!("migrations/0006_events.sql"),
+    include_str!("migrations/0008_profiles.sql"),
     include_str!("migrations/0009_search.sql"),
 ];
 

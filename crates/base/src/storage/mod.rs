@@ -21,6 +21,7 @@ mod migrate;
 pub mod outbox;
 pub mod phones;
 pub mod processes;
+pub mod profiles;
 pub mod provider_flows;
 mod readers;
 mod restore;

@@ -6,6 +6,7 @@ mod frontend;
 pub mod password;
 pub mod phones;
 pub mod process;
+pub mod profile;
 pub mod reauthenticate;
 pub mod recovery;
 pub mod signup;

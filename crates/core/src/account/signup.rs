@@ -1,10 +1,11 @@
 //! Making an account.
 
+use serde_json::{Map, Value};
 use vestibule_base::config::PreventEnumeration;
 use vestibule_base::security::password::{Password, PasswordHash};
 use vestibule_base::storage::phones::{self, Phone};
 use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, emails};
+use vestibule_base::storage::{Conn, StorageError, emails, profiles};
 
 use super::address::{EmailAddress, PhoneNumber};
 use super::username::{self, Username};
@@ -25,6 +26,8 @@ pub struct NewAccount {
     pub phone: Option<PhoneNumber>,
     /// The password, if one was chosen.
     pub password: Option<Password>,
+    /// What was entered in the extra fields.
+    pub fields: Map<String, Value>,
     /// What a name is made of, if none was chosen. Empty: the address.
     pub name_hint: String,
 }
@@ -80,7 +83,7 @@ pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem
         let account = &ctx.config.account;
         // Without verification nothing would hold a pretended signup: it would show anyway.
         if account.prevent_enumeration == PreventEnumeration::Off || !account.phone_verification_enabled {
-            problems.push(Problem { code: "", ..Problem::phone_taken().on("phone") });
+            problems.push(Problem { code: "".into(), ..Problem::phone_taken().on("phone") });
         } else {
             verdict = Verdict::Pretend;
         }
@@ -121,6 +124,9 @@ pub async fn create(
             Err(StorageError::Taken) => return Ok(None),
             done => done.map_err(Fault::from)?,
         }
+    }
+    if !new.fields.is_empty() {
+        profiles::insert(tx, id, &serde_json::to_string(&new.fields)?).await?;
     }
     ctx.record(tx, visit, Event::SignedUp, Some(id), "").await?;
     Ok(Some(User {

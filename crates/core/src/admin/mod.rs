@@ -13,10 +13,7 @@ pub use credentials::{remove_authenticator, remove_authenticators, remove_provid
 pub use reset::send_reset;
 pub use search::{Search, search};
 pub use sessions::{SessionSearch, end_session, end_sessions, sessions};
-pub use users::{
-    EmailSummary, NewUser, UserDetails, UserSummary, create, delete, details, find, list, set_active,
-    verify_email,
-};
+pub use users::{NewUser, create, delete, details, find, list, set_active, verify_email};
 
 use vestibule_base::storage::users::User;
 use vestibule_base::storage::{Conn, StorageError};

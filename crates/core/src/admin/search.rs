@@ -2,10 +2,10 @@
 
 use vestibule_base::storage::search::{self, Beginning, UserFilter};
 
-use super::users::summary;
-use super::{AdminError, UserSummary};
+use super::AdminError;
 use crate::account::username;
 use crate::context::Ctx;
+use crate::dossier::{UserSummary, summary};
 
 /// Which users to look for.
 #[derive(Debug, Default, Clone)]

@@ -1,61 +1,16 @@
 //! Users, as an operator makes, sees, changes and deletes them.
 
-use serde::{Deserialize, Serialize};
 use vestibule_base::security::password::Password;
-use vestibule_base::security::{Millis, rfc_3339};
-use vestibule_base::storage::users::{self, User};
-use vestibule_base::storage::{Conn, StorageError, emails};
+use vestibule_base::storage::users;
+use vestibule_base::storage::{StorageError, emails};
 
 use super::{AdminError, close, invalid, locked, required};
 use crate::account::EmailAddress;
 use crate::account::username::{self, Username};
 use crate::context::Ctx;
-use crate::dossier::{self, Belongings};
+use crate::dossier::{UserDetails, UserSummary, belongings, summary};
 use crate::event::Event;
 use crate::refusal::Fault;
-
-/// A user as an operator sees them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct UserSummary {
-    /// Id.
-    pub id: i64,
-    /// Name.
-    pub username: Option<String>,
-    /// Addresses.
-    pub emails: Vec<EmailSummary>,
-    /// Whether they can log in.
-    pub is_active: bool,
-    /// Whether they have a password.
-    pub has_usable_password: bool,
-    /// When the account was made; as JSON a text, RFC 3339 in UTC, as all times here.
-    #[serde(with = "rfc_3339")]
-    pub created_at: Millis,
-    /// When they last logged in.
-    #[serde(with = "rfc_3339::option")]
-    pub last_login_at: Option<Millis>,
-}
-
-/// An address as an operator sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EmailSummary {
-    /// The address.
-    pub email: String,
-    /// Whether it is proved.
-    pub verified: bool,
-    /// Whether it is the primary one.
-    pub primary: bool,
-}
-
-/// A user with all that belongs to the account.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct UserDetails {
-    /// What lists show.
-    #[serde(flatten)]
-    pub user: UserSummary,
-    /// What belongs to them.
-    #[serde(flatten)]
-    pub belongings: Belongings,
-}
 
 /// A user to be made.
 #[derive(Debug, Default)]
@@ -134,16 +89,16 @@ pub async fn find(ctx: &Ctx, who: &str) -> Result<UserSummary, AdminError> {
     if let Ok(id) = who.parse::<i64>()
         && let Some(user) = users::find(&mut conn, id).await?
     {
-        return summary(&mut conn, user).await;
+        return Ok(summary(&mut conn, user).await?);
     }
     if let Some(email) = EmailAddress::parse(who, ctx.config.account.email_max_length as usize)
         && let Some(row) = emails::with_address(&mut conn, email.as_str()).await?.first()
     {
         let user = users::find(&mut conn, row.user_id).await?;
-        return summary(&mut conn, required(user, who)?).await;
+        return Ok(summary(&mut conn, required(user, who)?).await?);
     }
     let user = users::find_by_username(&mut conn, &username::key(who)).await?;
-    summary(&mut conn, required(user, who)?).await
+    Ok(summary(&mut conn, required(user, who)?).await?)
 }
 
 /// The same with all that belongs to them.
@@ -152,7 +107,7 @@ pub async fn find(ctx: &Ctx, who: &str) -> Result<UserSummary, AdminError> {
 /// [`AdminError::Unknown`].
 pub async fn details(ctx: &Ctx, who: &str) -> Result<UserDetails, AdminError> {
     let user = find(ctx, who).await?;
-    let belongings = dossier::belongings(&mut ctx.db.read().await?, user.id).await?;
+    let belongings = belongings(&mut ctx.db.read().await?, user.id).await?;
     Ok(UserDetails { user, belongings })
 }
 
@@ -220,20 +175,4 @@ fn made_up(ctx: &Ctx, email: Option<&EmailAddress>) -> Result<Username, AdminErr
         }
     }
     Err(invalid(base, "no username can be made of this; give one"))
-}
-
-pub(super) async fn summary(conn: &mut Conn, user: User) -> Result<UserSummary, AdminError> {
-    let rows = emails::of_user(conn, user.id).await?;
-    Ok(UserSummary {
-        id: user.id,
-        username: user.username,
-        emails: rows
-            .into_iter()
-            .map(|row| EmailSummary { email: row.email, verified: row.verified, primary: row.primary })
-            .collect(),
-        is_active: user.is_active,
-        has_usable_password: user.password.is_some(),
-        created_at: user.created_at,
-        last_login_at: user.last_login_at,
-    })
 }

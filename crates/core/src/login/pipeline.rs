@@ -13,9 +13,10 @@ use super::stages::{
 };
 use crate::account::primary_email;
 use crate::account::process::Kind;
+use crate::consult::Admitted;
 use crate::context::Ctx;
 use crate::event::Event;
-use crate::refusal::{Outcome, Refusal};
+use crate::refusal::{Fault, Outcome, Refusal};
 use crate::session;
 use crate::social::flow;
 use crate::token;
@@ -123,24 +124,50 @@ pub struct State {
     pub passkey_signup: bool,
     /// Whether a third party vouched: then its own rule says whether the address must be proved.
     pub provider: bool,
+    /// Whom the application has let in; `None` as long as it has not been asked.
+    pub admitted: Option<LetIn>,
 }
 
-/// Begins a login.
+/// Whom the application lets in. Only an [`Admitted`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetIn(Option<i64>);
+
+impl Login {
+    fn let_in(&mut self, admitted: &Admitted) -> Outcome<()> {
+        let user = self.user.as_ref().map(|user| user.id);
+        if !admitted.is_for(user, self.state.signup) {
+            return Err(Fault::Broken("a login with the admission of another".to_owned()).into());
+        }
+        self.state.admitted = Some(LetIn(user));
+        Ok(())
+    }
+}
+
+/// Begins a login that the application has admitted.
 ///
 /// # Errors
 /// [`Refusal::Unauthenticated`] if it is refused, [`Refusal::Limited`] if a message that it needs may not be sent.
-pub async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {
+pub async fn enter(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    mut login: Login,
+    admitted: &Admitted,
+) -> Outcome<()> {
     login.started_at = visit.now;
-    if let Some(user) = &login.user {
-        users::lock(tx, user.id).await?;
-        // What was checked before the lock may have been changed since.
-        let checked = session::mark(&ctx.keyring, user);
-        let now = users::find(tx, user.id).await?;
-        if !now.is_some_and(|now| now.is_active && session::marks(&ctx.keyring, &now, &checked)) {
-            return Err(Refusal::Unauthenticated);
-        }
-    }
+    login.let_in(admitted)?;
+    still_valid(ctx, tx, &login).await?;
     walk(ctx, tx, visit, login).await
+}
+
+/// Looks at the user again behind a lock: what was checked before may have been changed since.
+async fn still_valid(ctx: &Ctx, tx: &mut Conn, login: &Login) -> Outcome<()> {
+    let Some(user) = &login.user else { return Ok(()) };
+    users::lock(tx, user.id).await?;
+    let checked = session::mark(&ctx.keyring, user);
+    let now = users::find(tx, user.id).await?;
+    let valid = now.is_some_and(|now| now.is_active && session::marks(&ctx.keyring, &now, &checked));
+    if valid { Ok(()) } else { Err(Refusal::Unauthenticated) }
 }
 
 /// The login that a stage holds, if it is this one.
@@ -202,6 +229,23 @@ pub async fn resume(
     walk(ctx, tx, visit, login).await
 }
 
+/// Goes on with a login that was held before its first proof, and hence before the application was asked.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn resume_admitted(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    mut login: Login,
+    passed: Stage,
+    admitted: &Admitted,
+) -> Outcome<()> {
+    login.let_in(admitted)?;
+    still_valid(ctx, tx, &login).await?;
+    resume(ctx, tx, visit, login, passed).await
+}
+
 async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> Outcome<()> {
     if login.user.as_ref().is_some_and(|user| !user.is_active) {
         return Err(Refusal::Unauthenticated);
@@ -218,6 +262,9 @@ async fn walk(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, mut login: Login) -> 
     }
     // A pretence that nothing holds has nowhere to go.
     let user = login.user.ok_or(Refusal::Unauthenticated)?;
+    if ctx.hooks.is_some() && login.state.admitted != Some(LetIn(Some(user.id))) {
+        return Err(Refusal::Unauthenticated);
+    }
     users::touch_login(tx, user.id, visit.now).await?;
     let email = primary_email(tx, user.id).await?;
     let way = login.state.records.last().map_or("signup", |record| record.method.name());

@@ -300,6 +300,18 @@ fn over(visit: &mut Visit) {
     visit.change = Change::Ended;
 }
 
+/// Ends the session that a token was just made for, as its holder will not get it.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn withdraw(ctx: &Ctx, visit: &Visit, token: &Token) -> Outcome<()> {
+    let mut tx = ctx.db.write().await?;
+    if let Some(row) = sessions::find(&mut tx, &token.digest(), client_name(visit.client)).await? {
+        sessions::delete(&mut tx, row.id).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
 /// Adds a record to the session of the user.
 ///
 /// # Errors

@@ -63,14 +63,15 @@ pub enum Failure {
 impl Failure {
     /// The word that the front end is given.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Self::Provider(ProviderError::Cancelled) => "cancelled",
             Self::Refused(Refusal::Reauthenticate) => "reauthentication_required",
             Self::Refused(Refusal::Forbidden) => "signup_closed",
             Self::Refused(Refusal::Limited) => "rate_limited",
+            Self::Refused(Refusal::Barred) => "permission_denied",
             Self::Refused(Refusal::Invalid(problems)) => {
-                problems.first().map_or("unknown", |problem| problem.code)
+                problems.first().map_or("unknown", |problem| &problem.code)
             }
             Self::Provider(_) | Self::Refused(_) => "unknown",
         }

@@ -1,6 +1,7 @@
 //! What tokens say (RFC 7519, 4.1), and when it holds.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use vestibule_base::security::Millis;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::token::unique_id;
@@ -38,6 +39,34 @@ pub struct Claims {
     pub sid: String,
     token_use: Use,
 }
+
+/// The claims of an access token, with what the application adds.
+#[derive(Debug, Serialize)]
+pub(super) struct Extended<'a> {
+    #[serde(flatten)]
+    pub(super) own: &'a Claims,
+    #[serde(flatten)]
+    pub(super) added: Map<String, Value>,
+}
+
+/// The claims that the application cannot add: those of every token, the registered ones (RFC 7519, 4.1), and those by
+/// which others tell whose a token is, and what for.
+pub(super) const RESERVED: [&str; 14] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "sid",
+    "token_use",
+    "azp",
+    "client_id",
+    "scope",
+    "cnf",
+    "act",
+];
 
 impl Claims {
     pub(super) fn new(ctx: &Ctx, current: &Current, sid: &str, token_use: Use, now: Millis) -> Outcome<Self> {

@@ -11,31 +11,54 @@ pub use claims::Claims;
 use vestibule_base::config::ClientKind;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::token::{digest, unique_id};
-use vestibule_base::security::{Digest, Purpose, SigningKeys, same};
+use vestibule_base::security::{Digest, Millis, Purpose, SigningKeys, same};
 use vestibule_base::storage::{Conn, sessions, tokens};
 
+use crate::consult;
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::refusal::{Outcome, Refusal};
 use crate::session::{self, Presented};
-use crate::visit::{Current, Granted, Session, Visit};
-use claims::Use;
+use crate::visit::{Current, Granted, Granting, Session, Visit};
+use claims::{Extended, RESERVED, Use};
 
-/// Gives an application whose user has just entered its tokens, in the transaction that let the user in.
+/// Begins the chain of refresh tokens of an application whose user has just entered, in the transaction that let the user
+/// in. The tokens are signed by [`sign_granted`].
 ///
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn grant(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit) -> Outcome<()> {
-    let (Some(keys), ClientKind::App, Session::User(current)) = (&ctx.signing, visit.client, &visit.session)
+    let (Some(_), ClientKind::App, Session::User(current)) = (&ctx.signing, visit.client, &visit.session)
     else {
         return Ok(());
     };
     let sid = unique_id()?;
     let refresh = Claims::new(ctx, current, &sid, Use::Refresh, visit.now)?;
     tokens::begin(tx, current.session_id, &sid, &digest(&refresh.jti), visit.now).await?;
-    let access = Claims::new(ctx, current, &sid, Use::Access, visit.now)?;
-    visit.granted = Some(Granted { access: keys.sign(&access)?, refresh: Some(keys.sign(&refresh)?) });
+    visit.granting = Some(Granting { sid, refresh_id: refresh.jti });
     Ok(())
+}
+
+/// Signs the tokens that [`grant`] has begun, once that is committed: signing takes its time, and the application may be
+/// asked for claims.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub async fn sign_granted(ctx: &Ctx, visit: &mut Visit) -> Outcome<()> {
+    let (Some(keys), Session::User(current)) = (&ctx.signing, &visit.session) else { return Ok(()) };
+    let Some(Granting { sid, refresh_id }) = visit.granting.take() else { return Ok(()) };
+    let access = access(ctx, keys, current, &sid, visit.now).await?;
+    let mut refresh = Claims::new(ctx, current, &sid, Use::Refresh, visit.now)?;
+    refresh.jti = refresh_id;
+    visit.granted = Some(Granted { access, refresh: Some(keys.sign(&refresh)?) });
+    Ok(())
+}
+
+/// A signed access token, with the claims that the application adds.
+async fn access(ctx: &Ctx, keys: &SigningKeys, current: &Current, sid: &str, now: Millis) -> Outcome<String> {
+    let own = Claims::new(ctx, current, sid, Use::Access, now)?;
+    let added = consult::claims(ctx, current, &RESERVED).await?;
+    if added.is_empty() { Ok(keys.sign(&own)?) } else { Ok(keys.sign(&Extended { own: &own, added })?) }
 }
 
 /// Looks up the session of an access token; `None` if the token is none of ours, or no longer good. With stateful
@@ -74,7 +97,7 @@ pub async fn refresh(ctx: &Ctx, visit: &Visit, presented: &str) -> Outcome<Grant
     };
     let exchange = Exchange { ctx, visit, keys, current: &current, claims: &claims };
     // Signed before the transaction is open, as it takes its time.
-    let access = exchange.sign(Use::Access)?.0;
+    let access = access(ctx, keys, &current, &claims.sid, visit.now).await?;
     let refresh = if ctx.config.headless.jwt_rotate_refresh_token {
         Some(exchange.rotate().await?)
     } else {
@@ -94,14 +117,10 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    fn sign(&self, token_use: Use) -> Outcome<(String, Claims)> {
-        let claims = Claims::new(self.ctx, self.current, &self.claims.sid, token_use, self.visit.now)?;
-        Ok((self.keys.sign(&claims)?, claims))
-    }
-
     /// The next refresh token, which takes the place of the presented one.
     async fn rotate(&self) -> Outcome<String> {
-        let (next, claims) = self.sign(Use::Refresh)?;
+        let claims = Claims::new(self.ctx, self.current, &self.claims.sid, Use::Refresh, self.visit.now)?;
+        let next = self.keys.sign(&claims)?;
         let id = self.current.session_id;
         let kept = match self.ctx.config.headless.jwt_refresh_token_grace {
             0 => None,

@@ -22,6 +22,8 @@ pub struct Visit {
     pub change: Change,
     /// Whether somebody has come in by this request.
     pub entered: bool,
+    /// Tokens that are yet to be signed for whoever has just entered.
+    pub granting: Option<Granting>,
     /// Access and refresh tokens, to be handed to whoever has just entered.
     pub granted: Option<Granted>,
     /// What the browser shows to prove that it was trusted.
@@ -38,6 +40,15 @@ pub struct Visit {
     pub languages: AcceptLanguage,
     /// When the request came.
     pub now: Millis,
+}
+
+/// What the tokens of a new session have to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granting {
+    /// The name of the session.
+    pub sid: String,
+    /// The id of its first refresh token.
+    pub refresh_id: String,
 }
 
 /// An access token, and the refresh token that gives the next. Prints as dots.

@@ -1,5 +1,5 @@
-// Forms. Seam: form({ fields, submit, action }) with fields of field(), passwordField(), codeField(), checkbox(), and
-// usernameNote() before a password whose owner is not asked for. `action` gets the values by name; if it gives an Answer
+// Forms. Seam: form({ fields, submit, action }) with fields of field(), passwordField(), codeField(), selectField(),
+// checkbox(), and usernameNote() before a password whose owner is not asked for. `action` gets the values by name; if it gives an Answer
 // back, its errors are shown at their fields, and the rest above the form.
 
 import { h, replace, unique } from "./dom.js";
@@ -55,13 +55,22 @@ export function usernameNote(user) {
     return { name: null, element, required: false, complain() {} };
 }
 
-/** A box to tick. */
-export function checkbox({ name, label, hint, checked = false }) {
+/** A choice of one; nothing is chosen at first. */
+export function selectField({ name, label, hint, choices, required = true }) {
+    const id = unique(name);
+    const options = ["", ...choices].map((choice) => h("option", { value: choice }, choice));
+    return labelled(h("select", { id, name, required }, options), { name, label, hint, required });
+}
+
+/** A box to tick. A `required` one must be ticked. */
+export function checkbox({ name, label, hint, checked = false, required = false }) {
     const id = unique(name);
     const note = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
-    const input = h("input", { id, name, type: "checkbox", checked, "aria-describedby": hint ? `${id}-hint` : null });
-    const element = h("div", { class: "tick" }, input, h("label", { for: id }, label), note);
-    return { name, element, input, required: false, get value() { return input.checked; }, complain() {} };
+    const input = h("input", { id, name, type: "checkbox", checked, required });
+    const wrong = h("p", { class: "wrong", id: `${id}-error`, hidden: true });
+    const complain = complainer(input, wrong, note);
+    const element = h("div", { class: "tick" }, input, h("label", { for: id }, label), note, wrong);
+    return { name, element, input, required, get value() { return input.checked; }, complain };
 }
 
 /** A phone number without what is only for the eye: the API takes one spelling alone. */
@@ -135,12 +144,7 @@ function labelled(input, { name, label, hint, required }, control = input) {
     const note = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
     const wrong = h("p", { class: "wrong", id: `${id}-error`, hidden: true });
     const optional = !required && h("span", { class: "optional" }, t("field.optional"));
-    const describe = (error) => {
-        const ids = [error && wrong.id, note && note.id].filter(Boolean).join(" ");
-        if (ids) input.setAttribute("aria-describedby", ids);
-        else input.removeAttribute("aria-describedby");
-    };
-    describe(false);
+    const complain = complainer(input, wrong, note);
     return {
         name,
         input,
@@ -150,13 +154,21 @@ function labelled(input, { name, label, hint, required }, control = input) {
             if (input.type === "tel") return plainNumber(input.value);
             return input.type === "password" || input.autocomplete.endsWith("password") ? input.value : input.value.trim();
         },
-        /** Says what is wrong with it; null if nothing is. */
-        complain(text) {
-            wrong.textContent = text ?? "";
-            wrong.hidden = !text;
-            if (text) input.setAttribute("aria-invalid", "true");
-            else input.removeAttribute("aria-invalid");
-            describe(Boolean(text));
-        },
+        complain,
     };
+}
+
+/** Says what is wrong with an input, in `wrong`; null if nothing is. */
+function complainer(input, wrong, note) {
+    const complain = (text) => {
+        wrong.textContent = text ?? "";
+        wrong.hidden = !text;
+        if (text) input.setAttribute("aria-invalid", "true");
+        else input.removeAttribute("aria-invalid");
+        const ids = [text && wrong.id, note && note.id].filter(Boolean).join(" ");
+        if (ids) input.setAttribute("aria-describedby", ids);
+        else input.removeAttribute("aria-describedby");
+    };
+    complain(null);
+    return complain;
 }

@@ -1,8 +1,11 @@
 // Fields by which accounts are named. Seam: nameField(methods) is one field for any of "email", "username", "phone", and
-// named(text, methods) is what was typed, as a member of a request; signupFields(settings, { password }) those of a new account.
+// named(text, methods) is what was typed, as a member of a request; signupFields(settings, { password }) those of a new account,
+// with what the settings ask for besides.
 
+import { extraFields } from "./extra-fields.js";
 import { field, passwordField, plainNumber } from "./form.js";
 import { t } from "./i18n.js";
+import { state } from "./state.js";
 
 /** In the order of preference. */
 const ORDER = ["email", "username", "phone"];
@@ -50,7 +53,7 @@ export function signupFields(fields, { password = true, given = {} } = {}) {
                 return null;
         }
     });
-    return made.filter(Boolean);
+    return [...made.filter(Boolean), ...extraFields(state.config.account.extra_signup_fields)];
 }
 
 /** The values that were filled in: what is left empty is not sent. */

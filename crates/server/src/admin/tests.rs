@@ -118,7 +118,11 @@ fn the_router_s_source_and_the_document_name_the_same_operations() {
 #[test]
 fn a_user_lives_and_every_operation_is_called() {
     on_both(async |backend| {
-        let office = Office::open(backend, "mfa = { supported_types = ['totp', 'recovery_codes'], reauthentication_required = false }").await;
+        let office = Office::open(
+            backend,
+            "mfa = { supported_types = ['totp', 'recovery_codes'], reauthentication_required = false }",
+        )
+        .await;
         let mut operator = office.operator();
         let id = office.user("ada@example.org").await;
         let path = format!("/_admin/v1/users/{id}");

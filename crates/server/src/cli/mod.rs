@@ -5,6 +5,7 @@ mod config;
 mod events;
 mod keys;
 mod migrate;
+mod office;
 mod restore;
 mod serve;
 mod users;
@@ -90,6 +91,8 @@ enum Failure {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Provider(#[from] ProviderFailure),
+    #[error(transparent)]
+    Remote(#[from] office::RemoteError),
     #[error("no token is kept: the user has no such account, or socialaccount.store_tokens is off")]
     NoToken,
     #[error(transparent)]

@@ -24,6 +24,7 @@ embedded! {
     "js/device.js"
     "js/dialog.js"
     "js/dom.js"
+    "js/extra-fields.js"
     "js/failures.js"
     "js/flows.js"
     "js/form.js"

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use vestibule_base::language::Language;
+use vestibule_core::consult;
 use vestibule_core::login::flows;
 use vestibule_core::visit::Granted;
 use vestibule_core::{Ctx, Outcome, Problem, Refusal, Visit};
@@ -57,7 +58,8 @@ impl Answer {
             return unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await;
         };
         let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
-        Self::envelope(StatusCode::OK, view::current(current, None::<()>), meta)
+        let fields = consult::user_fields(ctx, current).await?;
+        Self::envelope(StatusCode::OK, view::current(current, fields, None::<()>), meta)
     }
 
     /// The answer in bytes; an app finds in `meta` what it is handed.
@@ -115,7 +117,7 @@ pub(super) async fn refuse(ctx: &Ctx, visit: &Visit, refusal: Refusal) -> Respon
         Refusal::Unauthenticated => unauthenticated(ctx, visit, StatusCode::UNAUTHORIZED).await,
         Refusal::Gone => unauthenticated(ctx, visit, StatusCode::GONE).await,
         Refusal::Reauthenticate => reauthenticate(ctx, visit).await,
-        Refusal::Forbidden => Ok(Answer::status(StatusCode::FORBIDDEN)),
+        Refusal::Forbidden | Refusal::Barred => Ok(Answer::status(StatusCode::FORBIDDEN)),
         Refusal::NotFound => Ok(Answer::status(StatusCode::NOT_FOUND)),
         Refusal::Conflict => Ok(Answer::status(StatusCode::CONFLICT)),
         Refusal::Blocked(problem) => return wrong(StatusCode::CONFLICT, vec![problem], ctx.language(visit)),
@@ -132,7 +134,8 @@ async fn reauthenticate(ctx: &Ctx, visit: &Visit) -> Outcome<Answer> {
     let current = visit.current()?;
     let flows = flows::to_reauthenticate(ctx, visit).await?;
     let meta = Meta { is_authenticated: Some(true), ..Meta::default() };
-    Answer::envelope(StatusCode::UNAUTHORIZED, view::current(current, Some(flows)), meta)
+    let fields = consult::user_fields(ctx, current).await?;
+    Answer::envelope(StatusCode::UNAUTHORIZED, view::current(current, fields, Some(flows)), meta)
 }
 
 /// What the caller did wrong, in their language.

@@ -38,6 +38,11 @@ fn account(config: &Config) -> Value {
         "login_by_code_enabled": account.login_by_code_enabled,
         "password_reset_by_code_enabled": account.password_reset_by_code_enabled,
     });
+    if !account.extra_signup_fields.is_empty()
+        && let Some(shape) = shape.as_object_mut()
+    {
+        shape.insert("extra_signup_fields".into(), json!(account.extra_signup_fields));
+    }
     // Kept for old clients; a phone number has no word in it.
     let has = |method| account.login_methods.contains(&method);
     let method = match (has(LoginMethod::Email), has(LoginMethod::Username)) {

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use tracing::Instrument;
 use vestibule_base::config::{Action, ClientKind};
 use vestibule_base::security::Token;
+use vestibule_core::consult;
 use vestibule_core::session::{self, Presented};
 use vestibule_core::token;
 use vestibule_core::visit::{Change, Session};
@@ -242,9 +243,12 @@ impl Door {
         };
         let work = async {
             door.present(&mut call).await?;
-            handler(&mut call).await
+            let answer = handler(&mut call).await?;
+            token::sign_granted(&call.ctx, &mut call.visit).await?;
+            Ok(answer)
         };
-        match tokio::time::timeout(manner.patience, work).await {
+        let patience = manner.patience.saturating_add(consult::patience_of_request(&door.ctx));
+        match tokio::time::timeout(patience, work).await {
             Ok(Ok(answer)) => {
                 // The token changes whenever somebody enters, so that one from before is worthless (S4).
                 let csrf =
@@ -266,9 +270,13 @@ impl Door {
         response
     }
 
-    /// Answers a refusal. What it was about to issue was rolled back.
+    /// Answers a refusal. What it was about to issue was rolled back, or is withdrawn.
     async fn refuse(&self, mut call: Call, refusal: Refusal, held: Option<&Held>) -> Response<Body> {
-        if matches!(call.visit.change, Change::Issued(_)) {
+        if let Change::Issued(token) = &call.visit.change {
+            if call.visit.entered {
+                let withdrawn = session::withdraw(&self.ctx, &call.visit, token).await;
+                withdrawn.unwrap_or_else(|error| tracing::warn!(%error, "a session that nobody holds stays"));
+            }
             call.visit.change = Change::Kept;
             call.visit.session = Session::None;
             call.visit.granted = None;

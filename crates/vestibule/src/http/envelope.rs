@@ -60,9 +60,9 @@ impl fmt::Debug for Offer {
 #[derive(Debug, Serialize)]
 pub(super) struct Wrong {
     message: Cow<'static, str>,
-    code: &'static str,
+    code: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    param: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
 }
 
 impl Wrong {

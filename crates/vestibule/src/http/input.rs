@@ -1,8 +1,9 @@
 //! From a body to typed fields. Everything that is wrong is gathered, and told at once.
 
 use serde_json::{Map, Value};
+use vestibule_base::config::ExtraField;
 use vestibule_base::security::password::Password;
-use vestibule_core::account::{EmailAddress, PhoneNumber};
+use vestibule_core::account::{EmailAddress, PhoneNumber, profile};
 use vestibule_core::{Outcome, Problem, Refusal};
 
 /// The fields of a body.
@@ -133,6 +134,13 @@ impl Form {
             self.reject(Problem::required().on(name));
         }
         value
+    }
+
+    /// What was entered in the extra fields of the signup.
+    pub(super) fn extra(&mut self, fields: &[ExtraField]) -> Map<String, Value> {
+        let (read, problems) = profile::read(fields, |name| self.members.get(name));
+        self.problems.extend(problems);
+        read
     }
 
     /// All that is wrong so far.

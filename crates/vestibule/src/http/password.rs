@@ -1,7 +1,7 @@
 //! `auth/password/request`, `auth/password/reset` and `account/password/change`.
 
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, json};
 use vestibule_base::config::Action;
 use vestibule_core::Problem;
 use vestibule_core::account::password::{self, Change};
@@ -33,7 +33,7 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
             return Err(Problem::required().on("key").into());
         }
         let reset = recovery::look(&call.ctx, &call.visit, awaited, &key).await?;
-        Answer::data(json!({ "user": view::user(&reset.user, reset.primary.as_deref()) }))
+        Answer::data(json!({ "user": view::user(&reset.user, reset.primary.as_deref(), Map::new()) }))
     })
 }
 

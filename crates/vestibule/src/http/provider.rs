@@ -182,5 +182,6 @@ fn entered(call: &Call, form: &mut Form) -> Entered {
     if asked(SignupField::Phone) {
         entered.phone = form.phone("phone", required(SignupField::Phone));
     }
+    entered.fields = form.extra(&account.extra_signup_fields);
     entered
 }

@@ -60,6 +60,7 @@ pub(super) fn visit(
         session: Session::None,
         change: Change::Kept,
         entered: false,
+        granting: None,
         granted: None,
         trust: trust(ctx, client, headers),
         trusted: None,

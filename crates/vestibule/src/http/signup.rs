@@ -58,6 +58,7 @@ fn read(call: &Call, form: &mut Form, by_passkey: bool) -> Signup {
             form.reject(Problem::emails_differ().on("email2"));
         }
     }
+    new.fields = form.extra(&account.extra_signup_fields);
     let trap = account.signup_form_honeypot_field.as_deref();
     let by_robot = trap
         .and_then(|name| form.value(name))

@@ -1,7 +1,7 @@
 //! `auth/email/verify` and `auth/phone/verify`: proving an address or a number.
 
 use axum::http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, json};
 use vestibule_core::Problem;
 use vestibule_core::account::address::shown;
 use vestibule_core::account::{verify_email, verify_phone};
@@ -21,7 +21,7 @@ pub(super) fn look(call: &mut Call) -> Reply<'_> {
             return Err(Problem::required().on("key").into());
         }
         let proof = verify_email::look(&call.ctx, &call.visit, awaited, &key).await?;
-        let data = json!({ "email": shown(&proof.email), "user": view::user(&proof.user, proof.primary.as_deref()) });
+        let data = json!({ "email": shown(&proof.email), "user": view::user(&proof.user, proof.primary.as_deref(), Map::new()) });
         let meta = Meta { is_authenticating: Some(waiting.is_some()), ..Meta::default() };
         Answer::envelope(StatusCode::OK, data, meta)
     })

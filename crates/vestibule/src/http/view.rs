@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use vestibule_base::config::AuthenticatorType;
 use vestibule_base::security::Millis;
 use vestibule_base::storage::emails::Email;
@@ -21,9 +21,12 @@ pub(super) struct UserShape<'a> {
     has_usable_password: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
+    /// What the application adds.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
 }
 
-pub(super) fn user<'a>(user: &'a User, email: Option<&'a str>) -> UserShape<'a> {
+pub(super) fn user<'a>(user: &'a User, email: Option<&'a str>, fields: Map<String, Value>) -> UserShape<'a> {
     let named = user.username.as_deref().or(email).map(Cow::from);
     UserShape {
         id: user.id,
@@ -31,6 +34,7 @@ pub(super) fn user<'a>(user: &'a User, email: Option<&'a str>) -> UserShape<'a> 
         email: email.map(shown),
         has_usable_password: user.password.is_some(),
         username: user.username.as_deref(),
+        fields,
     }
 }
 
@@ -44,9 +48,13 @@ pub(super) struct CurrentShape<'a, F: Serialize> {
     flows: Option<F>,
 }
 
-pub(super) fn current<F: Serialize>(current: &Current, flows: Option<F>) -> CurrentShape<'_, F> {
+pub(super) fn current<F: Serialize>(
+    current: &Current,
+    fields: Map<String, Value>,
+    flows: Option<F>,
+) -> CurrentShape<'_, F> {
     CurrentShape {
-        user: user(&current.user, current.email.as_deref()),
+        user: user(&current.user, current.email.as_deref(), fields),
         methods: current.records.iter().map(record).collect(),
         flows,
     }

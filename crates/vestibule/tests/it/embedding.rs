@@ -14,6 +14,9 @@ use vestibule_testkit::client::{Client, Door};
 use vestibule_testkit::database::{Backend, TestDatabase, on_both};
 
 /// The examples are what people copy: what their handlers do is tried here, and that they run by hand.
+#[path = "../../examples/hooks.rs"]
+#[expect(dead_code, reason = "its main serves")]
+mod hooks;
 #[path = "../../examples/minimal.rs"]
 #[expect(dead_code, reason = "its main serves")]
 mod minimal;
@@ -276,6 +279,27 @@ async fn the_minimal_example_greets_its_user() {
     client.get("/hello").await.expect(401);
     sign_up(&mut client, "ada").await;
     assert_eq!(&client.get("/hello").await.expect(200).body[..], b"Hello, ada@example.org!\n");
+}
+
+#[tokio::test]
+async fn the_example_with_hooks_has_rules_of_its_own() {
+    let database = TestDatabase::empty(Backend::Sqlite).await;
+    let settings = hooks::SETTINGS.replace("sqlite://hooks.sqlite3", &database.url);
+    let members = hooks::Members::default();
+    let builder = Vestibule::builder(Config::from_toml(&settings).unwrap()).hooks(members.clone());
+    let vestibule = builder.build().await.unwrap();
+    let mut client = Client::app(at_3000(hooks::application(&vestibule, members)));
+    let eve = json!({ "email": "eve@example.com", "password": PASSWORD });
+    let reply = client.post("auth/signup", eve).await.expect(400);
+    assert_eq!(reply.errors(), [("email", "not_invited")]);
+    sign_up(&mut client, "ada").await;
+    assert_eq!(client.get("auth/session").await.expect(200).data()["user"]["role"], "member");
+    let ada = json!({ "email": "ada@example.org", "password": PASSWORD });
+    client.post("/break", json!({})).await.expect(401);
+    client.post("auth/reauthenticate", json!({ "password": PASSWORD })).await.expect(200);
+    client.post("/break", json!({})).await.expect(204);
+    client.delete("auth/session", Value::Null).await.expect(401);
+    client.post("auth/login", ada).await.expect(403);
 }
 
 #[tokio::test]

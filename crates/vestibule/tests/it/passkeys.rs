@@ -21,7 +21,7 @@ const LOGIN: &str = "auth/webauthn/login";
 const SIGNUP: &str = "auth/webauthn/signup";
 
 /// An account with a password and a passkey; gives the id of the account, and a client that is logged in.
-async fn with_passkey(server: &TestApp, email: &str) -> (Authenticator, Client, i64) {
+pub(super) async fn with_passkey(server: &TestApp, email: &str) -> (Authenticator, Client, i64) {
     let user = account(server, email).await;
     let mut client = entered(server, email).await;
     let mut key = key();
@@ -49,7 +49,7 @@ async fn signed_up(server: &TestApp, client: Client, email: &str) -> (Authentica
     (key, client)
 }
 
-async fn log_in(key: &mut Authenticator, client: &mut Client) -> Reply {
+pub(super) async fn log_in(key: &mut Authenticator, client: &mut Client) -> Reply {
     let assertion = signed(key, client, LOGIN).await;
     client.post(LOGIN, sent(&assertion)).await
 }

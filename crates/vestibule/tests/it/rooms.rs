@@ -22,15 +22,23 @@ const BASE: Rooms = &[
 
 const CORE: Rooms = &[
     ("refusal", &[]),
+    ("hooks", &["refusal"]),
     ("visit", &["refusal"]),
     ("event", &["refusal", "visit"]),
-    ("context", &["refusal", "visit", "event"]),
+    ("context", &["refusal", "hooks", "visit", "event"]),
+    ("consult", &["refusal", "hooks", "visit", "context"]),
     ("session", &["refusal", "visit", "event", "context"]),
-    ("token", &["refusal", "visit", "event", "context", "session"]),
+    ("token", &["refusal", "visit", "event", "context", "consult", "session"]),
     ("account", &["refusal", "visit", "event", "context", "session", "token"]),
     ("mfa", &["refusal", "visit", "event", "context", "session", "account"]),
     ("social", &["refusal", "visit", "event", "context", "session", "account", "mfa"]),
-    ("login", &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social"]),
+    (
+        "login",
+        &[
+            "refusal", "hooks", "visit", "event", "context", "consult", "session", "token", "account", "mfa",
+            "social",
+        ],
+    ),
     ("dossier", &["refusal", "context", "session"]),
     (
         "admin",

@@ -7,6 +7,7 @@ mod behind;
 mod cookies;
 mod edge;
 mod events;
+mod hooks;
 mod keys;
 mod portal;
 mod providers;
@@ -49,6 +50,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     portal::check(config, &mut report);
     admin::check(config, &mut report);
     events::check(config, &mut report);
+    hooks::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

@@ -33,3 +33,4 @@ CREATE TABLE webhook_deliveries (
     failure TEXT
 );
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at);
+CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (created_at) WHERE due_at IS NULL;

@@ -8,6 +8,7 @@ use vestibule_base::storage::{Conn, phones};
 
 use crate::account::process::{self, Again, Kind, Try};
 use crate::account::{EmailAddress, PhoneNumber, by_email, verify_email, verify_phone};
+use crate::consult::{self, Admitted};
 use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage, State};
 use crate::refusal::{Outcome, Problem, Refusal};
@@ -142,13 +143,14 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
     };
     let user = login.user.take().filter(|user| process.user_id == Some(user.id));
     let mut user = user.ok_or(Refusal::Conflict)?;
+    let alone = login.state.by_code;
+    let admitted = if alone { Some(admit(ctx, visit, &user, &process).await?) } else { None };
     let mut tx = ctx.db.write().await?;
     if !process::spend(&mut tx, &process).await? {
         return Err(Refusal::Conflict);
     }
     pipeline::take(&mut tx, visit).await?;
     let mut record = Record::new(Method::Code, visit.now);
-    let alone = login.state.by_code;
     if process.address.contains('@') {
         record.email = Some(process.address.clone());
         verify_email::mark_verified_in_passing(ctx, &mut tx, visit, &mut user, &process.address, alone)
@@ -160,8 +162,25 @@ pub async fn confirm(ctx: &Ctx, visit: &mut Visit, waiting: (Login, Process), co
     }
     login.state.records.push(record);
     let login = Login { user: Some(user), ..login };
-    pipeline::resume(ctx, &mut tx, visit, login, Stage::LoginByCode).await?;
+    match &admitted {
+        Some(admitted) => {
+            pipeline::resume_admitted(ctx, &mut tx, visit, login, Stage::LoginByCode, admitted).await?;
+        }
+        None => pipeline::resume(ctx, &mut tx, visit, login, Stage::LoginByCode).await?,
+    }
     ctx.commit(tx).await
+}
+
+/// Asks whether somebody may log in whose code was the first proof. If not, the code is spent and the login is gone (L3).
+async fn admit(ctx: &Ctx, visit: &Visit, user: &User, process: &Process) -> Outcome<Admitted> {
+    let admitted = consult::before_login(ctx, visit, user, Method::Code).await;
+    if let Err(Refusal::Invalid(_) | Refusal::Barred) = &admitted {
+        let mut tx = ctx.db.write().await?;
+        process::spend(&mut tx, process).await?;
+        pipeline::take(&mut tx, visit).await?;
+        tx.commit().await?;
+    }
+    admitted
 }
 
 /// Sends a new code. Neither time nor attempts begin anew.

@@ -3,13 +3,16 @@
 use serde_json::Value;
 use vestibule_base::security::webauthn::{CreationOptions, RequestOptions};
 use vestibule_base::storage::users::{self, User};
+use vestibule_base::storage::{Conn, authenticators};
 
 use super::second_factor;
+use crate::consult::{self, Admitted};
 use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, Stage, State};
+use crate::mfa::Used;
 use crate::mfa::webauthn::{self, NewKey, Purpose};
 use crate::refusal::{Outcome, Refusal};
-use crate::visit::{Record, Visit};
+use crate::visit::{Method, Record, Visit};
 
 /// Counts a try to log in by its network, before anybody looks at it.
 ///
@@ -35,11 +38,27 @@ pub async fn login(ctx: &Ctx, visit: &mut Visit, sent: Value) -> Outcome<()> {
     if visit.session.user().is_some() {
         return Err(Refusal::Conflict);
     }
-    let (used, user, mut tx) = webauthn::log_in(ctx, visit, sent).await?;
+    let (used, user, tx) = webauthn::log_in(ctx, visit, sent).await?;
+    let (admitted, mut tx) = admit(ctx, visit, &user, &used, tx).await?;
     let record = Record { passwordless: true, ..used.record(visit) };
     let state = State { records: vec![record], ..State::default() };
-    pipeline::enter(ctx, &mut tx, visit, Login { user: Some(user), state, ..Login::default() }).await?;
+    let login = Login { user: Some(user), state, ..Login::default() };
+    pipeline::enter(ctx, &mut tx, visit, login, &admitted).await?;
     ctx.commit(tx).await
+}
+
+/// Asks whether somebody may log in, with what the key says of itself noted and no transaction open; gives the next one.
+async fn admit(ctx: &Ctx, visit: &Visit, user: &User, used: &Used, tx: Conn) -> Outcome<(Admitted, Conn)> {
+    if ctx.hooks.is_none() {
+        return Ok((consult::before_login(ctx, visit, user, Method::Mfa).await?, tx));
+    }
+    tx.commit().await?;
+    let admitted = consult::before_login(ctx, visit, user, Method::Mfa).await?;
+    let mut tx = ctx.db.write().await?;
+    users::lock(&mut tx, user.id).await?;
+    // The key may have been removed meanwhile.
+    let still = authenticators::of_user(&mut tx, user.id).await?.iter().any(|row| row.id == used.id);
+    if still { Ok((admitted, tx)) } else { Err(Refusal::Conflict) }
 }
 
 /// The user whose signup waits for a passkey.

@@ -8,6 +8,7 @@ use vestibule_base::storage::{Conn, phones};
 
 use crate::account::password;
 use crate::account::{EmailAddress, PhoneNumber, by_email, username, verify_email};
+use crate::consult;
 use crate::context::Ctx;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};
@@ -63,6 +64,7 @@ async fn enter(
     mut user: User,
     usage: &Usage,
 ) -> Outcome<()> {
+    let admitted = consult::before_login(ctx, visit, &user, Method::Password).await?;
     let fresh = password::rehash(ctx, given, &user).await;
     let mut tx = ctx.db.write().await?;
     if let Identifier::Email(email) = who
@@ -95,7 +97,8 @@ async fn enter(
         Identifier::Phone(_) => {}
     }
     state.records.push(record);
-    pipeline::enter(ctx, &mut tx, visit, Login { user: Some(user), state, ..Login::default() }).await?;
+    let login = Login { user: Some(user), state, ..Login::default() };
+    pipeline::enter(ctx, &mut tx, visit, login, &admitted).await?;
     ctx.commit(tx).await
 }
 

@@ -5,14 +5,16 @@ use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, emails, phones, social as rows};
 use vestibule_providers::{Arrival, Callback, Identity, POSTED, Presented, Provider, ProviderError};
 
-use super::provider_signup::{self, Verdict};
+use super::provider_signup::{self, Entered, EnteredVerdict, Verdict};
 use crate::account::{EmailAddress, by_email, verify_email};
+use crate::consult::{self, Admitted};
 use crate::context::Ctx;
 use crate::event::Event;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};
 use crate::session;
 use crate::social::flow::{self, Returned};
+use crate::social::pending::Pending;
 use crate::social::{self, Failure, Process, ReturnUrl, connect, pending, tokens};
 use crate::visit::{Change, Method, Record, Visit};
 
@@ -145,7 +147,7 @@ async fn arrive(
             Ok(false) => {}
             Err(refusal) => {
                 (visit.session, visit.change) = (before, Change::Kept);
-                (visit.entered, visit.granted) = (false, None);
+                (visit.entered, visit.granting) = (false, None);
                 return Err(refusal);
             }
         }
@@ -162,15 +164,15 @@ async fn log_in(ctx: &Ctx, visit: &mut Visit, provider: &Provider, arrival: &Arr
         Some(account) => Some(account.user_id),
         None => by_address(ctx, &mut conn, provider, &arrival.identity).await?.map(|(user, _)| user.id),
     };
-    drop(conn);
-    let mut tx = ctx.db.write().await?;
     let Some(user_id) = user_id else {
-        let begun = sign_up(ctx, &mut tx, visit, provider, arrival).await?;
-        if begun {
-            ctx.commit(tx).await?;
-        }
-        return Ok(begun);
+        drop(conn);
+        return sign_up(ctx, visit, provider, arrival).await;
     };
+    let user = users::find(&mut conn, user_id).await?.filter(|user| user.is_active);
+    let user = user.ok_or(Refusal::Unauthenticated)?;
+    drop(conn);
+    let admitted = consult::before_login(ctx, visit, &user, Method::Socialaccount).await?;
+    let mut tx = ctx.db.write().await?;
     users::lock(&mut tx, user_id).await?;
     let mut user = users::find(&mut tx, user_id).await?.filter(|user| user.is_active);
     let user = user.as_mut().ok_or(Refusal::Unauthenticated)?;
@@ -205,7 +207,7 @@ async fn log_in(ctx: &Ctx, visit: &mut Visit, provider: &Provider, arrival: &Arr
         },
         ..Login::default()
     };
-    enter(ctx, &mut tx, visit, login).await?;
+    enter(ctx, &mut tx, visit, login, &admitted).await?;
     ctx.commit(tx).await?;
     Ok(true)
 }
@@ -256,39 +258,78 @@ async fn accept_address(
 }
 
 /// Makes an account of what the provider said, asks for what is lacking, or pretends; `false` if another request was faster.
-async fn sign_up(
+async fn sign_up(ctx: &Ctx, visit: &mut Visit, provider: &Provider, arrival: &Arrival) -> Outcome<bool> {
+    if !ctx.config.account.is_open_for_signup {
+        return Err(Refusal::Forbidden);
+    }
+    let identity = &arrival.identity;
+    let mut conn = ctx.db.read().await?;
+    let asks = matches!(judge(ctx, &mut conn, identity).await?, Verdict::Ask);
+    drop(conn);
+    let admitted = match asks {
+        true => None,
+        false => Some(admit_new(ctx, visit, provider, identity, &Entered::default()).await?),
+    };
+    let mut tx = ctx.db.write().await?;
+    social::spend(&mut tx, visit, arrival).await?;
+    let begun = sign_up_admitted(ctx, &mut tx, visit, provider, arrival, admitted.as_ref()).await?;
+    if begun {
+        ctx.commit(tx).await?;
+    }
+    Ok(begun)
+}
+
+/// What becomes of a signup without asking.
+async fn judge(ctx: &Ctx, conn: &mut Conn, identity: &Identity) -> Outcome<Verdict> {
+    match ctx.config.socialaccount.auto_signup {
+        true => provider_signup::judge(ctx, conn, identity).await,
+        false => Ok(Verdict::Ask),
+    }
+}
+
+/// Asks whether somebody may sign up for whom a provider vouches.
+async fn admit_new(
+    ctx: &Ctx,
+    visit: &Visit,
+    provider: &Provider,
+    identity: &Identity,
+    entered: &Entered,
+) -> Outcome<Admitted> {
+    let attempt = |ctx: &Ctx| provider_signup::attempt(ctx, visit, provider, identity, entered);
+    consult::before_signup(ctx, visit, attempt).await
+}
+
+async fn sign_up_admitted(
     ctx: &Ctx,
     tx: &mut Conn,
     visit: &mut Visit,
     provider: &Provider,
     arrival: &Arrival,
+    admitted: Option<&Admitted>,
 ) -> Outcome<bool> {
-    if !ctx.config.account.is_open_for_signup {
-        return Err(Refusal::Forbidden);
-    }
-    social::spend(tx, visit, arrival).await?;
     let identity = &arrival.identity;
-    let verdict = match ctx.config.socialaccount.auto_signup {
-        true => provider_signup::judge(ctx, tx, identity).await?,
-        false => Verdict::Ask,
-    };
+    let verdict = judge(ctx, tx, identity).await?;
     // What is taken may be taken by the same person, who has come twice at once.
     if rows::find(tx, provider.id(), &identity.uid).await?.is_some() {
         return Ok(false);
     }
-    match verdict {
-        Verdict::Ask => {
+    let new = match (verdict, admitted) {
+        (Verdict::Ask, _) => {
             step_out(ctx, tx, visit).await?;
             pending::forget(tx, visit).await?;
             pending::hold(ctx, tx, visit, provider, identity, arrival.tokens.as_ref()).await?;
-            Ok(true)
+            return Ok(true);
         }
-        Verdict::Pretend(email) => {
-            enter(ctx, tx, visit, pretence(Some(email.as_str().to_owned()), None)).await?;
-            Ok(true)
+        // Nothing could be made before, and now it could: the application has yet to be asked.
+        (_, None) => return Ok(false),
+        (Verdict::Pretend(email), Some(admitted)) => {
+            enter(ctx, tx, visit, pretence(Some(email.as_str().to_owned()), None), admitted).await?;
+            return Ok(true);
         }
-        Verdict::Make(new) => make(ctx, tx, visit, provider, identity, arrival.tokens.as_ref(), &new).await,
-    }
+        (Verdict::Make(new), Some(admitted)) => (new, admitted),
+    };
+    let person = Person { provider, identity, tokens: arrival.tokens.as_ref() };
+    make(ctx, tx, visit, &person, &new.0, new.1).await
 }
 
 /// A login of nobody, for an address or a number that is another account's.
@@ -296,15 +337,22 @@ fn pretence(email: Option<String>, phone: Option<String>) -> Login {
     Login { user: None, state: State { signup: true, email, phone, ..State::default() }, ..Login::default() }
 }
 
+/// For whom a provider vouches.
+struct Person<'a> {
+    provider: &'a Provider,
+    identity: &'a Identity,
+    tokens: Option<&'a vestibule_providers::Tokens>,
+}
+
 async fn make(
     ctx: &Ctx,
     tx: &mut Conn,
     visit: &mut Visit,
-    provider: &Provider,
-    identity: &Identity,
-    held: Option<&vestibule_providers::Tokens>,
+    person: &Person<'_>,
     new: &provider_signup::NewUser,
+    admitted: &Admitted,
 ) -> Outcome<bool> {
+    let Person { provider, identity, tokens: held } = *person;
     let Some(user) = provider_signup::create(ctx, tx, visit, new).await? else { return Ok(false) };
     let extra = identity.extra_data.to_string();
     let account = rows::insert(tx, user.id, provider.id(), &identity.uid, &extra, visit.now).await?;
@@ -316,45 +364,64 @@ async fn make(
         records: vec![record(visit, provider, identity)],
         ..State::default()
     };
-    enter(ctx, tx, visit, Login { user: Some(user), state, ..Login::default() }).await?;
+    enter(ctx, tx, visit, Login { user: Some(user), state, ..Login::default() }, admitted).await?;
     Ok(true)
 }
 
 /// Completes the signup that waits in this session with what its user has entered; `problems` are those of reading it.
 ///
 /// # Errors
-/// [`Refusal::Conflict`] if none waits, [`Refusal::Forbidden`] if signup is closed, [`Refusal::Invalid`].
+/// [`Refusal::Conflict`] if none waits, [`Refusal::Forbidden`] if signup is closed, [`Refusal::Invalid`],
+/// [`Refusal::Barred`]: then it waits no longer (L3).
 pub async fn finish_signup(
     ctx: &Ctx,
     visit: &mut Visit,
-    entered: &provider_signup::Entered,
+    entered: &Entered,
     mut problems: Vec<Problem>,
 ) -> Outcome<()> {
+    let mut conn = ctx.db.read().await?;
+    let waiting = pending::find(ctx, &mut conn, visit).await?.ok_or(Refusal::Conflict)?;
+    if !ctx.config.account.is_open_for_signup {
+        return Err(Refusal::Forbidden);
+    }
+    problems.extend(provider_signup::judge_entered(ctx, &mut conn, &waiting.identity, entered).await?.1);
+    drop(conn);
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems));
+    }
+    let admitted = admit_new(ctx, visit, waiting.provider, &waiting.identity, entered).await;
+    if let Err(Refusal::Barred) = admitted {
+        let mut tx = ctx.db.write().await?;
+        pending::take(&mut tx, &waiting).await?;
+        tx.commit().await?;
+    }
+    let admitted = admitted?;
     for _ in 0..TRIES {
         let mut tx = ctx.db.write().await?;
-        let waiting = pending::find(ctx, &mut tx, visit).await?.ok_or(Refusal::Conflict)?;
-        if !ctx.config.account.is_open_for_signup {
-            return Err(Refusal::Forbidden);
-        }
-        let (verdict, more) =
+        // It must still be the one that was asked about.
+        let same = |now: &Pending<'_>| {
+            now.provider.id() == waiting.provider.id() && now.identity.uid == waiting.identity.uid
+        };
+        let waiting = pending::find(ctx, &mut tx, visit).await?.filter(same).ok_or(Refusal::Conflict)?;
+        let (verdict, problems) =
             provider_signup::judge_entered(ctx, &mut tx, &waiting.identity, entered).await?;
-        problems.extend(more);
         if !problems.is_empty() {
             return Err(Refusal::Invalid(problems));
         }
         pending::take(&mut tx, &waiting).await?;
         let done = match verdict {
-            provider_signup::EnteredVerdict::Pretend { email, phone } => {
-                enter(ctx, &mut tx, visit, pretence(email, phone)).await?;
+            EnteredVerdict::Pretend { email, phone } => {
+                enter(ctx, &mut tx, visit, pretence(email, phone), &admitted).await?;
                 true
             }
-            provider_signup::EnteredVerdict::Make(new) => {
+            EnteredVerdict::Make(new) => {
                 let (provider, identity) = (waiting.provider, &waiting.identity);
                 // Somebody may have come by the same account in another session, and be signed up.
                 if rows::find(&mut tx, provider.id(), &identity.uid).await?.is_some() {
                     return Err(Refusal::Conflict);
                 }
-                make(ctx, &mut tx, visit, provider, identity, waiting.tokens.as_ref(), &new).await?
+                let person = Person { provider, identity, tokens: waiting.tokens.as_ref() };
+                make(ctx, &mut tx, visit, &person, &new, &admitted).await?
             }
         };
         if done {
@@ -365,7 +432,13 @@ pub async fn finish_signup(
 }
 
 /// Begins the login, in place of whoever was logged in. Redirects that the same user has under way go on.
-async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: Login) -> Outcome<()> {
+async fn enter(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    visit: &mut Visit,
+    login: Login,
+    admitted: &Admitted,
+) -> Outcome<()> {
     let coming = login.user.as_ref().map(|user| user.id);
     let leaving = visit.session.user().map(|current| (current.session_id, current.user.id));
     let carried = match leaving {
@@ -374,7 +447,7 @@ async fn enter(ctx: &Ctx, tx: &mut Conn, visit: &mut Visit, login: Login) -> Out
     };
     step_out(ctx, tx, visit).await?;
     pending::forget(tx, visit).await?;
-    pipeline::enter(ctx, tx, visit, login).await?;
+    pipeline::enter(ctx, tx, visit, login, admitted).await?;
     match visit.session.id() {
         Some(session_id) => flow::carry_in(tx, session_id, carried).await,
         None => Ok(()),

@@ -1,17 +1,20 @@
 //! The account that is made of what a provider says of a person, and of what the person adds.
 
+use serde_json::{Map, Value};
 use vestibule_base::security::password::PasswordHash;
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, emails, phones};
-use vestibule_providers::Identity;
+use vestibule_providers::{Identity, Provider};
 
 use super::provider::phone_required;
 use crate::account::signup::{self, NewAccount};
 use crate::account::username::Username;
 use crate::account::{Availability, EmailAddress, PhoneNumber, availability};
+use crate::consult;
 use crate::context::Ctx;
+use crate::hooks::{ProviderView, SignupAttempt};
 use crate::refusal::{Fault, Outcome, Problem};
-use crate::visit::Visit;
+use crate::visit::{Method, Visit};
 
 /// Addresses of a provider beyond this many are left out.
 const MOST_ADDRESSES: usize = 20;
@@ -46,6 +49,8 @@ pub struct Entered {
     pub email: Option<EmailAddress>,
     /// A number, if one was given.
     pub phone: Option<PhoneNumber>,
+    /// What was entered in the extra fields.
+    pub fields: Map<String, Value>,
 }
 
 /// What becomes of a signup with what was entered.
@@ -75,6 +80,9 @@ pub async fn judge(ctx: &Ctx, tx: &mut Conn, identity: &Identity) -> Outcome<Ver
             Availability::Secret => return Ok(Verdict::Pretend(email.clone())),
         }
     } else if ctx.config.providers_email_required() {
+        return Ok(Verdict::Ask);
+    }
+    if ctx.config.account.extra_signup_fields.iter().any(|field| field.required) {
         return Ok(Verdict::Ask);
     }
     let phone = identity.phone.as_deref().and_then(PhoneNumber::parse);
@@ -136,8 +144,33 @@ pub async fn judge_entered(
             free.push((email, verified));
         }
     }
-    let new = new_user(ctx, tx, identity, free, entered.username.clone(), entered.phone.clone()).await?;
+    let mut new = new_user(ctx, tx, identity, free, entered.username.clone(), entered.phone.clone()).await?;
+    new.account.fields = entered.fields.clone();
     Ok((EnteredVerdict::Make(new), problems))
+}
+
+/// The signup as hooks are told of it, whether or not the account exists.
+#[must_use]
+pub fn attempt(
+    ctx: &Ctx,
+    visit: &Visit,
+    provider: &Provider,
+    identity: &Identity,
+    entered: &Entered,
+) -> SignupAttempt {
+    let said = || addresses(ctx, identity).into_iter().next().map(|(email, _)| email);
+    let text = |email: EmailAddress| email.as_str().to_owned();
+    let name = entered.username.as_ref().map(|name| name.as_str().to_owned());
+    let phone = entered.phone.clone().or_else(|| identity.phone.as_deref().and_then(PhoneNumber::parse));
+    SignupAttempt {
+        email: entered.email.clone().or_else(said).map(text),
+        username: name.or_else(|| identity.username.clone()),
+        phone: phone.map(|phone| phone.as_str().to_owned()),
+        fields: entered.fields.clone(),
+        method: Method::Socialaccount.name(),
+        provider: Some(ProviderView { id: provider.id().to_owned(), uid: identity.uid.clone() }),
+        visitor: consult::visitor(ctx, visit),
+    }
 }
 
 async fn is_nobodys(tx: &mut Conn, email: &EmailAddress) -> Outcome<bool> {
@@ -177,7 +210,7 @@ async fn new_user(
         None => free_username(ctx, tx, identity).await?,
     };
     let name_hint = name_hint(identity);
-    let account = NewAccount { username, email, phone, password: None, name_hint };
+    let account = NewAccount { username, email, phone, name_hint, ..NewAccount::default() };
     Ok(NewUser { account, verified, further: addresses.collect() })
 }
 

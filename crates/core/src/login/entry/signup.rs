@@ -2,7 +2,9 @@
 
 use crate::account::EmailAddress;
 use crate::account::signup::{self, NewAccount, Verdict};
+use crate::consult;
 use crate::context::Ctx;
+use crate::hooks::SignupAttempt;
 use crate::login::pipeline::{self, Login, State};
 use crate::refusal::{Outcome, Problem, Refusal};
 use crate::visit::Visit;
@@ -45,6 +47,7 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
     if new.by_robot {
         return Err(Refusal::Unauthenticated);
     }
+    let admitted = consult::before_signup(ctx, visit, |ctx| attempt(ctx, visit, new)).await?;
     for _ in 0..TRIES {
         let (verdict, problems) = signup::judge(ctx, &new.account).await?;
         if !problems.is_empty() {
@@ -67,8 +70,26 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
             phone: new.account.phone.as_ref().map(|phone| phone.as_str().to_owned()).filter(|_| named),
             ..State::default()
         };
-        pipeline::enter(ctx, &mut tx, visit, Login { user, state, ..Login::default() }).await?;
+        pipeline::enter(ctx, &mut tx, visit, Login { user, state, ..Login::default() }, &admitted).await?;
         return ctx.commit(tx).await;
     }
     Err(Refusal::Conflict)
+}
+
+/// The signup as hooks are told of it.
+fn attempt(ctx: &Ctx, visit: &Visit, new: &Signup) -> SignupAttempt {
+    let account = &new.account;
+    SignupAttempt {
+        email: account.email.as_ref().map(|email| email.as_str().to_owned()),
+        username: account.username.as_ref().map(|name| name.as_str().to_owned()),
+        phone: account.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+        fields: account.fields.clone(),
+        method: match (&account.password, new.by_passkey) {
+            (_, true) => "passkey",
+            (Some(_), false) => "password",
+            (None, false) => "code",
+        },
+        provider: None,
+        visitor: consult::visitor(ctx, visit),
+    }
 }
