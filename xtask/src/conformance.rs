@@ -8,33 +8,42 @@ use std::process::{Command, Stdio};
 use crate::postgres::Cluster;
 use crate::{Outcome, cargo, root, say, target};
 
-/// Plays everything, or what `arguments` choose, on both databases, or on the one after `--on`.
+/// What the product stands on: a database, or three instances over one.
+const FOUNDATIONS: [&str; 3] = ["sqlite", "postgres", "instances"];
+
+/// Plays everything, or what `arguments` choose, on all of these, or on the one after `--on`.
 pub(crate) fn run(arguments: &[OsString]) -> Outcome {
     let Some(suite) = suite()? else {
         say("SKIPPED: there is no ../shared/conformance, so the conformance suite was not played \
              (CONFORMANCE_DIR names another place).\n");
         return Ok(());
     };
-    let (databases, arguments) = databases(arguments)?;
+    let (foundations, arguments) = foundations(arguments)?;
     cargo(&["build", "--release"], &[])?;
     set_up(&suite)?;
-    // Both are played, so that one report tells of both.
+    // All are played, so that one report tells of both.
     let mut failed = Vec::new();
-    for database in databases {
-        say(&format!("Conformance on {database}\n"));
-        if let Err(error) = play(&suite, database, &arguments) {
-            failed.push(format!("{database}: {error}"));
+    for foundation in foundations {
+        say(&format!("Conformance on {foundation}\n"));
+        if let Err(error) = play(&suite, foundation, &arguments) {
+            failed.push(format!("{foundation}: {error}"));
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
-fn play(suite: &Path, database: &str, arguments: &[OsString]) -> Outcome {
+fn play(suite: &Path, foundation: &str, arguments: &[OsString]) -> Outcome {
     let program = target().join("release/vestibule");
     let mut command = Command::new(suite.join("run"));
-    command.args(["--quiet", "--cmd"]).arg(format!("'{}' serve --config {{config}}", program.display()));
+    let server = if foundation == "instances" {
+        let this = std::env::current_exe().map_err(|error| format!("xtask: {error}"))?;
+        format!("'{}' balanced '{}' {{config}}", this.display(), program.display())
+    } else {
+        format!("'{}' serve --config {{config}}", program.display())
+    };
+    command.args(["--quiet", "--cmd", &server]);
     command.args(arguments).env("RUST_LOG", "warn");
-    let cluster = if database == "sqlite" { None } else { Some(Cluster::start()?) };
+    let cluster = if foundation == "sqlite" { None } else { Some(Cluster::start()?) };
     if let Some(cluster) = &cluster {
         command.arg("--database").arg(cluster.url("conformance_{n}"));
         command.arg("--before").arg(cluster.create_command("conformance_{n}"));
@@ -95,14 +104,15 @@ fn set_up(suite: &Path) -> Outcome {
     crate::run(Command::new(suite.join("run")).arg("setup"))
 }
 
-/// Takes `--on DATABASE` out of the arguments.
-fn databases(arguments: &[OsString]) -> Result<(Vec<&'static str>, Vec<OsString>), String> {
-    const ALL: [&str; 2] = ["sqlite", "postgres"];
+/// Takes `--on FOUNDATION` out of the arguments.
+fn foundations(arguments: &[OsString]) -> Result<(Vec<&'static str>, Vec<OsString>), String> {
     let mut rest = arguments.to_vec();
     let Some(at) = rest.iter().position(|argument| argument == "--on") else {
-        return Ok((ALL.to_vec(), rest));
+        return Ok((FOUNDATIONS.to_vec(), rest));
     };
-    let chosen = ALL.into_iter().find(|name| rest.get(at + 1).is_some_and(|given| given == name));
+    let chosen = FOUNDATIONS.into_iter().find(|name| rest.get(at + 1).is_some_and(|given| given == name));
     rest.drain(at..rest.len().min(at + 2));
-    chosen.map(|name| (vec![name], rest)).ok_or_else(|| "--on takes sqlite or postgres".to_owned())
+    chosen
+        .map(|name| (vec![name], rest))
+        .ok_or_else(|| format!("--on takes one of {}", FOUNDATIONS.join(", ")))
 }

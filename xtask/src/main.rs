@@ -1,6 +1,8 @@
 //! The task runner: `cargo x TASK`. Every task that people or the build machine run is here, in one command.
 
+mod balanced;
 mod conformance;
+mod dist;
 mod examples;
 mod http;
 mod postgres;
@@ -22,13 +24,17 @@ Usage: cargo x TASK [ARGUMENTS]
   docs [--check]           write docs/settings.md and docs/providers.md from the program; --check only
                            compares
   deny                     licences, sources and doubles of dependencies, with cargo-deny
-  conformance [ARGUMENTS]  the black-box suite on SQLite and PostgreSQL (--on sqlite|postgres for one;
-                           other arguments go to the suite)
+  conformance [ARGUMENTS]  the black-box suite on SQLite, on PostgreSQL, and on three instances behind a
+                           balancer (--on sqlite|postgres|instances for one; other arguments go to the
+                           suite)
+  balanced PROGRAM CONFIG  these three instances, by themselves
   providers [DIR] [ARGUMENTS]
                            logins recorded at third parties, a line for each (--only PROVIDER, --verbose)
   screenshots              take the pictures of the portal in docs/images, with Chromium
   examples                 the examples of backends that verify tokens, in Python and Node
   bench [ARGUMENTS]        the load benchmark
+  dist [TARGET]            the static binary of a release, tried out, with checksum and list of components,
+                           in target/dist
   check                    what the build machine runs: lint, test, docs --check, deny,
                            examples, providers, conformance
 ";
@@ -48,12 +54,14 @@ fn main() -> ExitCode {
         "docs" => docs(rest.iter().any(|argument| argument == "--check")),
         "deny" => deny(),
         "examples" => examples::run(),
+        "balanced" => balanced::run(&rest),
         "conformance" => conformance::run(&rest),
         "providers" => providers::run(&rest),
         "screenshots" => screenshots::run(),
         "bench" => {
             cargo(&["run", "--release", "--package", "vestibule-testkit", "--bin", "bench", "--"], &rest)
         }
+        "dist" => dist::run_task(&rest),
         "check" => check(),
         "" | "help" | "--help" | "-h" => {
             say(USAGE);

@@ -14,6 +14,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, Request};
 use url::{Host, Url, form_urlencoded};
 
+use crate::trace;
+
 /// How long a call may take, where nothing else is said.
 const TOTAL: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(2);
@@ -47,6 +49,22 @@ pub enum OutboundError {
     /// The client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Setup(String),
+}
+
+impl OutboundError {
+    /// One word for it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "forbidden",
+            Self::Timeout => "timeout",
+            Self::Unreachable(_) => "unreachable",
+            Self::TooLarge => "too_large",
+            Self::NotText => "not_text",
+            Self::Status(_) => "status",
+            Self::Header => "header",
+            Self::Setup(_) => "setup",
+        }
+    }
 }
 
 /// The HTTP client. Cheap to clone; clones share their connections.
@@ -217,10 +235,16 @@ impl Endpoint {
         };
         // What the caller says of a header counts.
         let request = builder.headers(header_map(headers)?).build().map_err(refine)?;
-        match &self.stage {
+        let span = trace::call(request.method().as_str(), self.url.host_str());
+        let answer = match &self.stage {
             Some(stage) => stage.answer(played(&request)).await,
             None => send(&self.client, request).await,
-        }
+        };
+        match &answer {
+            Ok(answer) => span.record("http.response.status_code", answer.status),
+            Err(error) => span.record("error.type", error.kind()),
+        };
+        answer
     }
 }
 

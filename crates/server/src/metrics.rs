@@ -117,7 +117,8 @@ async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn method_name(method: &Method) -> &'static str {
+/// The method, or `other`: nobody can make up new ones.
+pub(crate) fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

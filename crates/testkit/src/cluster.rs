@@ -44,10 +44,21 @@ pub enum ClusterError {
     Schema(#[from] StorageError),
 }
 
+/// How a server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It ends all connections and their transactions, in good order.
+    Fast,
+    /// As if it had crashed: the next start recovers.
+    Immediate,
+}
+
 /// A running cluster that listens on a Unix socket only. Dropped, or when the process ends, it is gone.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
+    /// Of the server, beside its socket.
+    options: String,
     statements: mpsc::UnboundedSender<Statement>,
     /// Holds the database that new ones are copied from.
     template: OnceCell<()>,
@@ -89,7 +100,7 @@ impl Cluster {
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off";
         }
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SUPERVISE, "vestibule-pg"]).arg(&programs).arg(folder.path()).arg(options);
+        command.args(["-c", SUPERVISE, "vestibule-pg"]).arg(&programs).arg(folder.path()).arg(&options);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         if fs::metadata(folder.path()).map_err(start)?.uid() == 0 {
             // PostgreSQL refuses to run as root.
@@ -105,7 +116,7 @@ impl Cluster {
             BufReader::new(output).read_line(&mut said).map_err(start)?;
         }
         let (statements, queue) = mpsc::unbounded_channel();
-        let cluster = Self { folder, statements, template: OnceCell::new(), supervisor };
+        let cluster = Self { folder, options, statements, template: OnceCell::new(), supervisor };
         if said != "ready\n" {
             return Err(ClusterError::Start(cluster.complaint()));
         }
@@ -115,6 +126,45 @@ impl Cluster {
             .spawn(move || administrate(&url, queue))
             .map_err(start)?;
         Ok(cluster)
+    }
+
+    /// Stops the server; [`Cluster::go_on`] starts it again. No database can be made in it from then on.
+    ///
+    /// # Errors
+    /// [`ClusterError::Start`] with what its programs said.
+    pub fn stop(&self, how: Stop) -> Result<(), ClusterError> {
+        let mode = match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        };
+        self.control(&["stop", "-w", "-m", mode])
+    }
+
+    /// Starts a stopped server.
+    ///
+    /// # Errors
+    /// [`ClusterError::Start`] with what its programs said.
+    pub fn go_on(&self) -> Result<(), ClusterError> {
+        let options = format!("-k '{}' {}", self.folder.display(), self.options);
+        self.control(&["start", "-w", "-t", "60", "-l", "log", "-o", &options])
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<(), ClusterError> {
+        let start = |error: std::io::Error| ClusterError::Start(error.to_string());
+        let programs = programs().ok_or(ClusterError::NotInstalled)?;
+        let mut command = Command::new(programs.join("pg_ctl"));
+        command.args(arguments).args(["-D", "data", "-s"]).current_dir(&self.folder);
+        // What it starts goes on, and must hold nothing of ours open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let owner = fs::metadata(&self.folder).map_err(start)?;
+        if owner.uid() != fs::metadata("/proc/self").map_or(owner.uid(), |this| this.uid()) {
+            command.uid(owner.uid()).gid(owner.gid());
+        }
+        if command.status().map_err(start)?.success() {
+            Ok(())
+        } else {
+            Err(ClusterError::Start(self.complaint()))
+        }
     }
 
     /// The URL of a database of this cluster.

@@ -15,9 +15,9 @@ use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::jwt::KeyError;
 use vestibule_base::security::password::{Argon2Params, HashPool, PoolError};
 use vestibule_base::security::webauthn::RelyingParty;
-use vestibule_base::security::{Clock, Keyring, Millis, SigningKeys, SystemClock};
+use vestibule_base::security::{Clock, Keyring, Millis, Purpose, SigningKeys, SystemClock};
 use vestibule_base::storage::{
-    Db, StorageError, deliveries, events, limits, links, provider_flows, sessions, social, trust,
+    Db, StorageError, deliveries, events, instances, limits, links, provider_flows, sessions, social, trust,
 };
 use vestibule_base::webhooks::Webhooks as Receivers;
 use vestibule_core::event::Event;
@@ -33,6 +33,8 @@ use crate::users::{Sessions, Users};
 /// How often what has expired is cleared away, and how much of it at a time.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_AT_ONCE: i64 = 500;
+/// For this long after one instance has begun, no other one does: a little less, so that the same one may be next.
+const SWEEP_LEASE: Millis = 55 * SECOND;
 /// How much longer than they are worth anything it is remembered which proofs are spent: the clock may go back (X6).
 const SPENT_KEPT: Millis = 24 * 3600 * SECOND;
 
@@ -49,6 +51,12 @@ pub enum BuildError {
     /// No secret key.
     #[error("server.secret_key: not set; put at least 32 random characters there")]
     NoSecretKey,
+    /// The database was used with a key that is none of these.
+    #[error(
+        "server.secret_key: not the one that this database was used with last. All instances need the same key; a former one \
+         belongs in server.secret_key_fallbacks. If it is lost, vestibule keys adopt goes on without it"
+    )]
+    OtherSecretKey,
     /// The database.
     #[error("database: {0}")]
     Storage(#[from] StorageError),
@@ -83,13 +91,21 @@ pub struct Builder {
     outbound: Option<Outbound>,
     database: Option<Db>,
     hooks: Option<Arc<dyn Hooks>>,
+    adopts: bool,
 }
 
 impl Vestibule {
     /// Begins with settings.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        Builder { config, clock: Arc::new(SystemClock), outbound: None, database: None, hooks: None }
+        Builder {
+            config,
+            clock: Arc::new(SystemClock),
+            outbound: None,
+            database: None,
+            hooks: None,
+            adopts: false,
+        }
     }
 
     /// The API and all else that is served to the public.
@@ -182,27 +198,44 @@ impl Vestibule {
         }
     }
 
-    /// Small transactions, so that nobody waits long for one.
+    /// Unless another instance has just done so: two at once would be in each other's way, and do no harm. Small
+    /// transactions of one kind each, so that nobody waits long for one, or it for somebody who waits for it.
     async fn sweep_once(&self) -> Result<(), StorageError> {
         let now = self.ctx.clock.now();
-        loop {
-            let mut tx = self.ctx.db.write().await?;
-            let mut gone = sessions::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += links::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += limits::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += trust::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += provider_flows::purge(&mut tx, now, SWEEP_AT_ONCE).await?;
-            gone += social::purge_proofs(&mut tx, now.saturating_sub(SPENT_KEPT), SWEEP_AT_ONCE).await?;
-            if let Some(before) = self.events_kept_since(now) {
-                gone += events::purge(&mut tx, before, SWEEP_AT_ONCE).await?;
-                gone += deliveries::purge(&mut tx, before, SWEEP_AT_ONCE).await?;
-            }
-            tx.commit().await?;
-            gone += self.ctx.webhooks.bury_unknown(&self.ctx.db, now).await?;
-            if gone == 0 {
-                return Ok(());
+        let mut tx = self.ctx.db.write().await?;
+        let mine = instances::take_lease(&mut tx, "sweep", now, now.saturating_add(SWEEP_LEASE)).await?;
+        tx.commit().await?;
+        if !mine {
+            return Ok(());
+        }
+        macro_rules! sweep {
+            ($($purge:path, $before:expr;)*) => {
+                $(loop {
+                    let mut tx = self.ctx.db.write().await?;
+                    let gone = $purge(&mut tx, $before, SWEEP_AT_ONCE).await?;
+                    tx.commit().await?;
+                    if gone == 0 {
+                        break;
+                    }
+                })*
+            };
+        }
+        sweep! {
+            sessions::purge, now;
+            links::purge, now;
+            limits::purge, now;
+            trust::purge, now;
+            provider_flows::purge, now;
+            social::purge_proofs, now.saturating_sub(SPENT_KEPT);
+        }
+        if let Some(before) = self.events_kept_since(now) {
+            sweep! {
+                events::purge, before;
+                deliveries::purge, before;
             }
         }
+        while self.ctx.webhooks.bury_unknown(&self.ctx.db, now).await? > 0 {}
+        Ok(())
     }
 
     /// From when on events are kept; `None`: for ever.
@@ -217,6 +250,14 @@ impl Builder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Goes on with the secret key of the settings, even if the database was used with another one: what that one protected
+    /// is lost.
+    #[must_use]
+    pub fn adopt_secret_key(mut self) -> Self {
+        self.adopts = true;
         self
     }
 
@@ -268,6 +309,7 @@ impl Builder {
             None => Db::open(config.database_url().expose_secret(), config.database.max_connections).await?,
         };
         db.migrate().await?;
+        agree(&db, &keyring, self.adopts).await?;
         let delivery = Delivery::new(delivery_settings(&config), keyring.clone())?;
         let argon2 = &config.passwords.argon2;
         let params = Argon2Params {
@@ -309,6 +351,21 @@ impl Builder {
         let ctx = Arc::new(ctx);
         Ok(Vestibule { callers: Arc::new(Callers::new(Arc::clone(&ctx))), ctx })
     }
+}
+
+/// Holds the secret key against the one that the database was used with last. An instance with another one would log out
+/// whoever another instance has logged in, and seal what the others cannot open.
+async fn agree(db: &Db, keyring: &Keyring, adopts: bool) -> Result<(), BuildError> {
+    let present = keyring.mac(Purpose::KeyMark, b"");
+    let mut tx = db.write().await?;
+    let found = instances::key_mark(&mut tx, &present).await?;
+    if found != present {
+        if !adopts && !keyring.verify(Purpose::KeyMark, b"", &found) {
+            return Err(BuildError::OtherSecretKey);
+        }
+        instances::set_key_mark(&mut tx, &present).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Whether the apps at third parties can be used as they are configured.

@@ -8,7 +8,7 @@ use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
     Account, Admin, Csrf, Database, Email, Events, Headless, Hooks, Mfa, Passwords, Portal, Server, Session,
-    Sms, SocialAccount, UserSessions,
+    Sms, SocialAccount, Telemetry, UserSessions,
 };
 
 /// A section as the manual shows it.
@@ -20,9 +20,10 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 16] {
+pub(super) fn sections() -> [Described; 17] {
     [
         describe::<Server>("server"),
+        describe::<Telemetry>("telemetry"),
         describe::<Database>("database"),
         describe::<Session>("session"),
         describe::<Csrf>("csrf"),
@@ -107,14 +108,16 @@ Generated from `crates/base/src/config`; edit the doc comments there.
 
 Settings stand in a TOML file, one table a section. Each can come from the environment instead, which goes before the
 file: `VESTIBULE_SECTION__KEY`, with two underscores between the parts, holding a TOML value or plain text; an empty
-variable counts as not set. Durations are whole seconds. An unknown key or a value of a wrong type stops the start with
-one line that says where it stands. `vestibule config check` tells of settings that contradict each other, and
+variable counts as not set. `VESTIBULE_SECTION__KEY_FILE` holds the path of a file that holds the value, as secrets of
+containers and services are handed out. Durations are whole seconds. An unknown key or a value of a wrong type stops the
+start with one line that says where it stands. `vestibule config check` tells of settings that contradict each other, and
 `vestibule config default` prints a file with all of this in it.
 ";
 
 const TOML_INTRODUCTION: &str = "\
 # Every setting of Vestibule at its default. Keep what you change; what is left out stays at its default.
-# Each can come from the environment instead: VESTIBULE_SECTION__KEY, such as VESTIBULE_SERVER__LISTEN.
+# Each can come from the environment instead: VESTIBULE_SECTION__KEY, such as VESTIBULE_SERVER__LISTEN; or from a file that
+# the environment names: VESTIBULE_SECTION__KEY_FILE.
 ";
 
 fn describe<S: Section + Default + Serialize>(name: &'static str) -> Described {

@@ -12,7 +12,8 @@ pub struct Source {
     /// The TOML file, if there is one.
     pub file: Option<PathBuf>,
     /// The environment. Variables named `VESTIBULE_SECTION__KEY` count, go before the file, and hold a TOML value or
-    /// plain text; an empty one counts as not set.
+    /// plain text; an empty one counts as not set. `VESTIBULE_SECTION__KEY_FILE` names a file that holds it, as those
+    /// who hand out secrets have them.
     pub env: Vec<(String, String)>,
 }
 
@@ -38,6 +39,7 @@ impl Config {
         }
         let mut table = places.parse_file()?;
         places.env = source.env.into_iter().filter_map(|(name, text)| Variable::read(name, text)).collect();
+        places.read_files()?;
         places.env.iter().try_for_each(|variable| variable.put(&mut table, variable.value()))?;
         places.check_env_names()?;
         read(table, &places)
@@ -82,8 +84,13 @@ struct Places {
 struct Variable {
     name: String,
     path: Vec<String>,
+    /// What the setting is to be; before [`Places::read_files`], the path of the file where it `is_in_file`.
     text: String,
+    is_in_file: bool,
 }
+
+/// How the name of a variable ends that names a file. No setting's own name may end so.
+const IN_FILE: &str = "_file";
 
 /// `setting` is copied from `from` where it is left out.
 pub(super) struct Follows {
@@ -146,14 +153,40 @@ impl Places {
         })
     }
 
+    /// Puts the content of files in the place of their names.
+    fn read_files(&mut self) -> Result<(), ConfigError> {
+        let (files, plain): (Vec<_>, Vec<_>) = self.env.iter().partition(|variable| variable.is_in_file);
+        if let Some((file, other)) =
+            files.iter().find_map(|file| Some((file, plain.iter().find(|other| other.path == file.path)?)))
+        {
+            let names = format!("{} and {}", other.name, file.name);
+            return Err(ConfigError(format!("environment variables {names}: set one of them")));
+        }
+        for variable in self.env.iter_mut().filter(|variable| variable.is_in_file) {
+            let refuse = |what: &str| {
+                ConfigError(format!("environment variable {}: {}: {what}", variable.name, variable.text))
+            };
+            let text = std::fs::read_to_string(&variable.text)
+                .map_err(|error| refuse(&format!("the file cannot be read: {error}")))?;
+            // Editors and shells end files with a newline that is no part of a secret.
+            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+            if text.is_empty() {
+                return Err(refuse("the file is empty"));
+            }
+            variable.text = text;
+        }
+        Ok(())
+    }
+
     /// A single underscore where there should be two would otherwise be passed over in silence.
     fn check_env_names(&self) -> Result<(), ConfigError> {
         for variable in &self.env {
             let [name] = variable.path.as_slice() else { continue };
             return Err(ConfigError(format!(
-                "environment variable {}: write {}, with two underscores after the section",
+                "environment variable {}: write {}{}, with two underscores after the section",
                 variable.name,
-                name.to_uppercase()
+                name.to_uppercase(),
+                if variable.is_in_file { "_FILE" } else { "" }
             )));
         }
         Ok(())
@@ -188,12 +221,15 @@ impl Places {
 impl Variable {
     fn read(name: String, text: String) -> Option<Self> {
         let key = name.strip_prefix("VESTIBULE_")?;
-        let path: Vec<String> = if key.contains("__") {
+        let mut path: Vec<String> = if key.contains("__") {
             key.split("__").map(str::to_lowercase).collect()
         } else {
             vec![meant(key)?]
         };
-        (!text.is_empty()).then_some(Self { name, path, text })
+        let last = path.last_mut()?;
+        let is_in_file = last.ends_with(IN_FILE);
+        last.truncate(last.len() - if is_in_file { IN_FILE.len() } else { 0 });
+        (!text.is_empty()).then_some(Self { name, path, text, is_in_file })
     }
 
     fn value(&self) -> Value {
@@ -226,7 +262,7 @@ fn meant(key: &str) -> Option<String> {
     let key = key.to_lowercase();
     describe::sections().iter().find_map(|section| {
         let name = key.strip_prefix(section.name)?.strip_prefix('_')?;
-        section.settings.iter().find(|s| s.name == name)?;
+        section.settings.iter().find(|s| s.name == name.strip_suffix(IN_FILE).unwrap_or(name))?;
         Some(format!("vestibule_{}__{name}", section.name))
     })
 }
@@ -461,6 +497,54 @@ mod tests {
             "environment variable VESTIBULE_SERVER_LISTEN: write VESTIBULE_SERVER__LISTEN, with two underscores after the section"
         );
         assert!(refused("VESTIBULE_ACOUNT__X", "1").contains("did you mean account?"));
+    }
+
+    #[test]
+    fn a_variable_may_name_a_file_that_holds_the_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let key = file("key", "0123456789 0123456789 0123456789\n");
+        let config = from_env(&[
+            ("VESTIBULE_SERVER__SECRET_KEY_FILE", &key),
+            ("VESTIBULE_SERVER__SECRET_KEY_FALLBACKS_FILE", &file("old", "['one',\n 'two']\n")),
+            ("VESTIBULE_EMAIL__PASSWORD_FILE", &file("password", "123456\r\n")),
+        ])
+        .unwrap();
+        let secret = config.server.secret_key.unwrap();
+        assert_eq!(secret.expose_secret(), "0123456789 0123456789 0123456789");
+        assert_eq!(config.server.secret_key_fallbacks[1].expose_secret(), "two");
+        assert_eq!(config.email.password.unwrap().expose_secret(), "123456");
+
+        let refused = |env: &[(&str, &str)]| from_env(env).unwrap_err().to_string();
+        let name = "VESTIBULE_SERVER__SECRET_KEY_FILE";
+        let said = refused(&[(name, "/no/such/key")]);
+        assert!(
+            said.starts_with(&format!("environment variable {name}: /no/such/key: the file cannot")),
+            "{said}"
+        );
+        let said = refused(&[(name, &file("empty", "\n"))]);
+        assert!(said.ends_with("empty: the file is empty"), "{said}");
+        assert_eq!(
+            refused(&[(name, &key), ("VESTIBULE_SERVER__SECRET_KEY", "x")]),
+            format!("environment variables VESTIBULE_SERVER__SECRET_KEY and {name}: set one of them")
+        );
+        assert_eq!(
+            refused(&[("VESTIBULE_SERVER_SECRET_KEY_FILE", &key)]),
+            format!(
+                "environment variable VESTIBULE_SERVER_SECRET_KEY_FILE: write {name}, with two underscores after the section"
+            )
+        );
+        let source = Source { file: None, env: vec![(name.to_owned(), key)] };
+        assert_eq!(source.place("server.secret_key"), Some(format!("environment variable {name}")));
+        let mut settings = describe::sections().into_iter().flat_map(|section| section.settings);
+        assert!(
+            settings.all(|setting| !setting.name.ends_with(IN_FILE)),
+            "it could not be set by a variable"
+        );
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod settings;
 mod signup_fields;
 mod sms;
 mod socialaccount;
+mod telemetry;
 mod usersessions;
 mod webauthn;
 
@@ -57,6 +58,7 @@ pub use session::{SameSite, Session};
 pub use signup_fields::{Presence, SignupField, SignupFields};
 pub use sms::Sms;
 pub use socialaccount::{App, SocialAccount};
+pub use telemetry::Telemetry;
 pub use usersessions::UserSessions;
 pub use webauthn::AndroidApp;
 
@@ -69,6 +71,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
     /// `[database]`
     pub database: Database,
     /// `[session]`

@@ -36,6 +36,8 @@ pub enum Purpose {
     ProviderFlow,
     /// Tokens of providers.
     ProviderToken,
+    /// By what a database knows the key that it was used with.
+    KeyMark,
 }
 
 impl Purpose {
@@ -50,6 +52,7 @@ impl Purpose {
             Self::Trust => b"vestibule/trust/1",
             Self::ProviderFlow => b"vestibule/provider-flow/1",
             Self::ProviderToken => b"vestibule/provider-token/1",
+            Self::KeyMark => b"vestibule/key-mark/1",
         }
     }
 }
@@ -65,7 +68,7 @@ pub struct Keyring {
 #[derive(Clone)]
 struct Keys([Digest; PURPOSES.len()]);
 
-const PURPOSES: [Purpose; 9] = [
+const PURPOSES: [Purpose; 10] = [
     Purpose::Code,
     Purpose::SessionPassword,
     Purpose::Outbox,
@@ -75,6 +78,7 @@ const PURPOSES: [Purpose; 9] = [
     Purpose::Trust,
     Purpose::ProviderFlow,
     Purpose::ProviderToken,
+    Purpose::KeyMark,
 ];
 
 impl Keys {
@@ -94,6 +98,7 @@ impl Keys {
             trust,
             provider_flow,
             provider_token,
+            key_mark,
         ] = &self.0;
         match purpose {
             Purpose::Code => code,
@@ -105,6 +110,7 @@ impl Keys {
             Purpose::Trust => trust,
             Purpose::ProviderFlow => provider_flow,
             Purpose::ProviderToken => provider_token,
+            Purpose::KeyMark => key_mark,
         }
     }
 }

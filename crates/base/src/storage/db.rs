@@ -14,7 +14,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection as _, Pool, Postgres, Row as _, Sqlite, Transaction};
 
 use super::StorageError;
-use super::readers::{Reader, Readers};
+use super::readers::{Reader, Readers, Welcome};
+use crate::trace;
 
 /// How long a request waits for a connection before it is told that the database is not available.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -63,17 +64,26 @@ impl Db {
         }
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StorageError::Url(error.to_string()))?
-            .options([("statement_timeout", "4000"), ("lock_timeout", "4000")])
+            .options([
+                ("statement_timeout", "4000"),
+                ("lock_timeout", "4000"),
+                // Statements count on it: a row that another transaction has changed is looked at again.
+                ("default_transaction_isolation", "read committed"),
+            ])
             .disable_statement_logging();
         let half = (connections / 2).max(1);
+        let readers = Readers::new(options.clone(), half as usize, PATIENCE, takes_writes);
         let writers = PgPoolOptions::new()
             .max_connections(half)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.clone())
-            .await
-            .map_err(StorageError::from)?;
-        let readers = Readers::new(options, half as usize, PATIENCE);
-        Ok(Self::Postgres { writers, readers, shared: false })
+            .after_connect(|conn, _| takes_writes(conn))
+            .connect_with(options)
+            .await;
+        match writers {
+            Ok(writers) => Ok(Self::Postgres { writers, readers, shared: false }),
+            // The pool says only that it has tried for a while.
+            Err(error) => Err(readers.take().await.err().unwrap_or_else(|| error.into())),
+        }
     }
 
     async fn open_sqlite(path: &Path, connections: u32) -> Result<Self, StorageError> {
@@ -99,7 +109,8 @@ impl Db {
         // Each reader is a thread: more than a few of them only get in each other's way.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let readers = (connections as usize).min((2 * cores).max(4));
-        let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE);
+        let sound = |_: &mut SqliteConnection| Box::pin(std::future::ready(Ok(()))) as Welcome<'_>;
+        let readers = Readers::new(options.pragma("query_only", "ON"), readers, PATIENCE, sound);
         Ok(Self::Sqlite { writer, readers, shared: false })
     }
 
@@ -131,6 +142,8 @@ impl Db {
     /// # Errors
     /// [`StorageError::Unavailable`] if it cannot begin in time.
     pub async fn write(&self) -> Result<Conn, StorageError> {
+        // With the wait for the turn to write.
+        let _span = trace::statement("BEGIN", matches!(self, Self::Postgres { .. }));
         Ok(match self {
             Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres { writers, .. } => Conn::Postgres(in_time(writers.begin()).await?),
@@ -280,6 +293,7 @@ impl Conn {
     /// # Errors
     /// Any of [`StorageError`].
     pub async fn all(&mut self, sql: &'static str, values: Vec<Val>) -> Result<Vec<Row>, StorageError> {
+        let _span = trace::statement(sql, self.is_postgres());
         Ok(match self {
             Self::Sqlite(tx) => wrap(bound!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
             Self::SqliteRead(reader) => {
@@ -315,6 +329,7 @@ impl Conn {
     /// # Errors
     /// Any of [`StorageError`].
     pub async fn execute(&mut self, sql: &'static str, values: Vec<Val>) -> Result<u64, StorageError> {
+        let _span = trace::statement(sql, self.is_postgres());
         Ok(match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await?.rows_affected(),
             Self::Postgres(tx) => in_time(bound!(sql, values).execute(&mut **tx)).await?.rows_affected(),
@@ -342,6 +357,7 @@ impl Conn {
     /// # Errors
     /// [`StorageError::Unavailable`] if the database is gone: then nothing was changed.
     pub async fn commit(self) -> Result<(), StorageError> {
+        let _span = trace::statement("COMMIT", self.is_postgres());
         match self {
             Self::Sqlite(tx) => Ok(tx.commit().await?),
             Self::Postgres(tx) => in_time(tx.commit()).await,
@@ -352,6 +368,17 @@ impl Conn {
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_) | Self::PostgresRead(_))
     }
+}
+
+/// After a failover a name may lead to the former primary for a while: it takes no writes, and what it reads is old.
+fn takes_writes(conn: &mut PgConnection) -> Welcome<'_> {
+    Box::pin(async move {
+        let read_only: String = sqlx::query_scalar("SHOW transaction_read_only").fetch_one(conn).await?;
+        match read_only.as_str() {
+            "off" => Ok(()),
+            _ => Err(sqlx::Error::Protocol("it takes no writes: is it a standby?".into())),
+        }
+    })
 }
 
 /// Gives up on a server that does not answer. In a box, as a statement under way is large.
@@ -475,7 +502,8 @@ fn passes(code: &str) -> bool {
     match code.parse::<u32>() {
         // SQLite's extended codes hold the primary one in their lowest byte; PostgreSQL's have five characters.
         Ok(number) if code.len() != 5 => matches!(number & 0xff, 5 | 6 | 7 | 8 | 10 | 11 | 13 | 14),
-        _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+        // Behind a pooler, the server may have become a standby.
+        _ => ["08", "25006", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
 }
 

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0008_profiles.sql"),
     include_str!("migrations/0009_search.sql"),
+    include_str!("migrations/0010_instances.sql"),
 ];
 
 /// The version that this binary brings the schema to.
@@ -52,7 +53,16 @@ pub async fn schema_version(db: &Db) -> Result<Option<i64>, StorageError> {
 async fn lock(tx: &mut Conn) -> Result<(), StorageError> {
     // SQLite's write transactions exclude each other anyway.
     if tx.is_postgres() {
-        tx.execute("SELECT pg_advisory_xact_lock(7831504)", vec![]).await?;
+        // A large table takes its time, and so does waiting for the instance that is at it. A table that others use is
+        // waited for as briefly as ever, though: they would all wait behind us.
+        tx.script(
+            "SET LOCAL statement_timeout = 0;
+             SET LOCAL lock_timeout = 0;
+             SELECT pg_advisory_xact_lock(7831504);
+             SET LOCAL lock_timeout = '4s'"
+                .to_owned(),
+        )
+        .await?;
     }
     tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)", vec![])
         .await

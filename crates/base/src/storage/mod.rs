@@ -13,6 +13,7 @@ mod db;
 pub mod deliveries;
 pub mod emails;
 pub mod events;
+pub mod instances;
 pub mod limits;
 pub mod links;
 pub mod logins;

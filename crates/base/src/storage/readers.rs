@@ -4,6 +4,7 @@
 //! met a connection which had died meanwhile is run once more on a new one.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,10 +22,13 @@ pub struct Readers<C: Connection> {
     patience: Duration,
 }
 
+/// Whether a new connection is of use.
+pub(super) type Welcome<'a> = Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'a>>;
+
 /// Where connections come from.
 enum Source<C: Connection> {
-    /// Our own.
-    Own { options: C::Options, idle: Mutex<Vec<C>> },
+    /// Our own. `welcome` judges each new one.
+    Own { options: C::Options, idle: Mutex<Vec<C>>, welcome: for<'a> fn(&'a mut C) -> Welcome<'a> },
     /// A pool of somebody else's, which checks and keeps them in its own way.
     Shared(Pool<C::Database>),
 }
@@ -50,8 +54,14 @@ impl<C: Connection> Readers<C>
 where
     C::Database: Database<Connection = C>,
 {
-    pub(super) fn new(options: C::Options, size: usize, patience: Duration) -> Arc<Self> {
-        Self::of(Source::Own { options, idle: Mutex::default() }, size, patience)
+    /// `welcome` judges each new connection.
+    pub(super) fn new(
+        options: C::Options,
+        size: usize,
+        patience: Duration,
+        welcome: for<'a> fn(&'a mut C) -> Welcome<'a>,
+    ) -> Arc<Self> {
+        Self::of(Source::Own { options, idle: Mutex::default(), welcome }, size, patience)
     }
 
     /// Borrows from a pool.
@@ -93,7 +103,11 @@ where
     async fn connect(&self) -> Result<Lent<C>, StorageError> {
         let conn = async {
             Ok::<_, sqlx::Error>(match &self.source {
-                Source::Own { options, .. } => Lent::Own(options.connect().await?),
+                Source::Own { options, welcome, .. } => {
+                    let mut conn = options.connect().await?;
+                    welcome(&mut conn).await?;
+                    Lent::Own(conn)
+                }
                 Source::Shared(pool) => Lent::Shared(pool.acquire().await?),
             })
         };

@@ -63,6 +63,9 @@ pub async fn end_all(tx: &mut Conn) -> Result<Ended, StorageError> {
         "DELETE FROM links WHERE id IN (SELECT id FROM links LIMIT $1)",
         "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox LIMIT $1)",
         "DELETE FROM trusts WHERE id IN (SELECT id FROM trusts LIMIT $1)",
+        // A backup that others may have read is restored under another secret key.
+        "DELETE FROM key_mark WHERE id IN (SELECT id FROM key_mark LIMIT $1)",
+        "DELETE FROM leases WHERE name IN (SELECT name FROM leases LIMIT $1)",
     ] {
         while tx.execute(sql, vals![AT_ONCE]).await? > 0 {}
     }
@@ -364,8 +367,18 @@ mod tests {
         "webhook_deliveries",
     ];
     /// Tables whose rows it removes.
-    const END: &[&str] =
-        &["links", "logins", "outbox", "processes", "provider_flows", "sessions", "tokens", "trusts"];
+    const END: &[&str] = &[
+        "key_mark",
+        "leases",
+        "links",
+        "logins",
+        "outbox",
+        "processes",
+        "provider_flows",
+        "sessions",
+        "tokens",
+        "trusts",
+    ];
     const NOW: Millis = 1_800_000_000_000;
     const KEPT: &str = "db.before-restore-20270115T080000.000Z";
     const FILL: &[&str] = &[
@@ -374,6 +387,8 @@ mod tests {
         "INSERT INTO phones (user_id, phone) VALUES (7, '+31201234567')",
         "INSERT INTO profiles (user_id, fields) VALUES (7, '{}')",
         "INSERT INTO authenticators (user_id, kind, secret, created_at) VALUES (7, 'totp', 's', 1)",
+        "INSERT INTO key_mark (id, mark) VALUES (1, 'm')",
+        "INSERT INTO leases (name, until) VALUES ('sweep', 9)",
         "INSERT INTO trusts (token_hash, user_id, mark, expires_at) VALUES ('t', 7, 'm', 9)",
         "INSERT INTO limits (bucket, hits, expires_at) VALUES ('b', 'h', 9)",
         "INSERT INTO mailbox (channel, recipient, message, received_at) VALUES ('mail', 'ada', '{}', 1)",

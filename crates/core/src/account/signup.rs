@@ -61,24 +61,23 @@ pub async fn judge_password(ctx: &Ctx, new: &NewAccount) -> Outcome<Vec<Problem>
 ///
 /// # Errors
 /// [`Refusal::Fault`](crate::Refusal::Fault).
-pub async fn judge(ctx: &Ctx, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem>)> {
+pub async fn judge(ctx: &Ctx, conn: &mut Conn, new: &NewAccount) -> Outcome<(Verdict, Vec<Problem>)> {
     let mut problems = Vec::new();
     let mut verdict = Verdict::Free;
-    let mut conn = ctx.db.read().await?;
     if let Some(name) = &new.username
-        && users::find_by_username(&mut conn, &name.key()).await?.is_some()
+        && users::find_by_username(conn, &name.key()).await?.is_some()
     {
         problems.push(Problem::username_taken().on("username"));
     }
     if let Some(email) = &new.email {
-        match availability(ctx, &mut conn, email, None).await? {
+        match availability(ctx, conn, email, None).await? {
             Availability::Free => {}
             Availability::Taken => problems.push(Problem::email_taken().on("email")),
             Availability::Secret => verdict = Verdict::Pretend,
         }
     }
     if let Some(phone) = &new.phone
-        && phones::holder(&mut conn, phone.as_str()).await?.is_some()
+        && phones::holder(conn, phone.as_str()).await?.is_some()
     {
         let account = &ctx.config.account;
         // Without verification nothing would hold a pretended signup: it would show anyway.

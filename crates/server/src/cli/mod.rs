@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod events;
+mod health;
 mod keys;
 mod migrate;
 mod office;
@@ -39,6 +40,8 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Ask the running server whether it is well; exit with 1 if not.
+    Health(health::Command),
     /// Bring the database up to this version. `serve` does so too.
     Migrate(Settings),
     /// Copy a SQLite database, beside a running server.
@@ -110,9 +113,13 @@ enum Failure {
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error(transparent)]
+    Health(#[from] health::HealthError),
+    #[error(transparent)]
     Serve(#[from] serve::ServeError),
     #[error(transparent)]
     Portal(#[from] crate::portal::PortalError),
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Traces(#[from] vestibule_base::outbound::OutboundError),
     #[error("{first}{}", more(*others))]
     Findings { first: String, others: usize },
     #[error("the configuration has {0} error(s)")]
@@ -134,6 +141,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match command {
         Command::Config(command) => config::run(command),
         Command::Serve(settings) => blocking(serve::run(settings)),
+        Command::Health(command) => health::run(&command),
         Command::Migrate(settings) => blocking(migrate::run(settings)),
         Command::Backup(command) => blocking(backup::run(command)),
         Command::Restore(command) => blocking(restore::run(command)),

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use vestibule_base::config::Config;
 
 use super::{Failure, Settings};
+use crate::traces::{self, Exporter};
 use crate::{admin, listener, metrics, output, portal, telemetry};
 use vestibule::Vestibule;
 
@@ -25,8 +26,15 @@ pub(super) enum ServeError {
 }
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
-    telemetry::start("info");
+    // Logs are set up along with traces, and before the settings are judged: doubts are logged.
+    let traced = settings.load()?.1.telemetry.otlp_endpoint.is_some();
+    let (collector, collected) = traced.then(traces::collector).unzip();
+    telemetry::start_with("info", collector);
     let config = settings.prepare()?;
+    let exporter = match (collected, &config.telemetry.otlp_endpoint) {
+        (Some(collected), Some(endpoint)) => Some(Exporter::new(collected, endpoint, &config.telemetry)?),
+        _ => None,
+    };
     // First, so that a second instance on the same port has not touched the database.
     let public = bind(&config.server.listen, "server.listen").await?;
     let private = match &config.server.metrics_listen {
@@ -42,6 +50,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
     let portal = portal::router(&config)?;
+    let sampler = traced.then(|| traces::Sampler::new(&config));
     let vestibule = Vestibule::builder(config).build().await?;
     let (stop, stopping) = watch::channel(false);
     let mut background = tokio::spawn({
@@ -52,6 +61,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     if let Some(portal) = portal {
         router = router.merge(portal);
     }
+    if let Some(sampler) = sampler {
+        router = traces::follow(router, sampler);
+    }
+    let (flush, flushing) = oneshot::channel();
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(flushing)));
     let mut servers = tokio::task::JoinSet::new();
     if let Some(private) = private {
         let (measured, numbers) = metrics::measure(router);
@@ -79,6 +93,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
             let _ = background.await;
         }
         vestibule.close().await;
+        let _ = flush.send(());
+        if let Some(exporting) = exporting {
+            let _ = exporting.await;
+        }
     };
     // Only the key of a person counts as asking twice: supervisors send SIGTERM to the process and to its group.
     tokio::select! {

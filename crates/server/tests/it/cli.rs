@@ -71,7 +71,7 @@ impl Server {
         answer
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
@@ -124,6 +124,22 @@ fn a_start_that_fails_says_so_in_one_line() {
 
     std::fs::write(folder.path().join("vestibule.toml"), "[database]\nurl = \"mysql://x\"\n").unwrap();
     assert!(complaint(&run(folder.path(), &[])).contains("database.url"));
+}
+
+#[test]
+fn x1_a_lost_secret_key_is_given_up_by_hand_only() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("vestibule-data");
+    assert!(run(folder.path(), &["users", "create", "--email", "ada@example.org"]).status.success());
+    std::fs::remove_file(data.join("secret_key")).unwrap();
+    let said = complaint(&run(folder.path(), &[]));
+    assert!(
+        said.contains("server.secret_key: not the one") && said.contains("vestibule keys adopt"),
+        "{said}"
+    );
+    complaint(&run(folder.path(), &["users", "list"]));
+    assert!(run(folder.path(), &["keys", "adopt"]).status.success());
+    assert!(run(folder.path(), &["users", "list"]).status.success());
 }
 
 #[test]

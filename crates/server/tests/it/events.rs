@@ -67,7 +67,7 @@ fn x3_webhooks_are_tested_and_listed() {
     let receiver = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = String::new();
-        while !request.ends_with("{}}") {
+        while !request.ends_with("\"test\"}") {
             let mut buffer = [0; 2048];
             let read = stream.read(&mut buffer).unwrap();
             request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());

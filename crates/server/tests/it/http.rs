@@ -17,16 +17,27 @@ pub(crate) fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
+    try_ask(address, method, path, headers, body).unwrap()
+}
+
+/// The same of a server that may be gone before it has answered: half an answer is none.
+pub(crate) fn try_ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
     let mut head =
         format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    stream.read_to_string(&mut answer).ok()?;
     Answer::read(&answer)
 }
 
@@ -39,10 +50,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    fn read(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
         let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         let mut headers: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             let values = headers.entry(name.to_ascii_lowercase()).or_default();
@@ -51,7 +62,12 @@ impl Answer {
             }
             values.push_str(value);
         }
-        Self { status, headers, body: body.to_owned() }
+        let length = headers.get("content-length").and_then(|length| length.parse().ok());
+        (length.is_none_or(|length: usize| length == body.len())).then(|| Self {
+            status,
+            headers,
+            body: body.to_owned(),
+        })
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -11,10 +11,11 @@ type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 const BASE: Rooms = &[
     ("language", &[]),
+    ("trace", &[]),
     ("config", &["language"]),
-    ("security", &["language", "config"]),
-    ("storage", &["config", "security"]),
-    ("outbound", &["config", "security", "storage"]),
+    ("security", &["language", "trace", "config"]),
+    ("storage", &["trace", "config", "security"]),
+    ("outbound", &["trace", "config", "security", "storage"]),
     ("ratelimit", &["config", "security", "storage"]),
     ("delivery", &["language", "config", "security", "storage", "outbound"]),
     ("webhooks", &["config", "security", "storage", "outbound"]),

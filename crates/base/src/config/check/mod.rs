@@ -11,6 +11,7 @@ mod hooks;
 mod keys;
 mod portal;
 mod providers;
+mod telemetry;
 mod webauthn;
 
 use super::Config;
@@ -51,6 +52,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     admin::check(config, &mut report);
     events::check(config, &mut report);
     hooks::check(config, &mut report);
+    telemetry::check(config, &mut report);
     report.0.sort_by_key(|finding| finding.severity == Severity::Warning);
     report.0
 }

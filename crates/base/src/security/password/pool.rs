@@ -12,6 +12,7 @@ use tracing::Span;
 use super::hasher::Hasher;
 use super::params::{Argon2Params, BadParams};
 use super::{Password, PasswordHash};
+use crate::trace;
 
 /// How long a thread without work keeps its memory. A storm pays for memory once, a quiet server holds none.
 const KEEP_MEMORY: Duration = Duration::from_secs(1);
@@ -76,6 +77,7 @@ impl HashPool {
     /// # Errors
     /// [`HashError`].
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
+        let _span = trace::hash();
         let (reply, answer) = oneshot::channel();
         self.shared.enter(Job::new(password, Task::Hash { reply }))?;
         answer.await.unwrap_or(Err(HashError::Failed))
@@ -92,6 +94,7 @@ impl HashPool {
         password: &Password,
         stored: Option<&PasswordHash>,
     ) -> Result<bool, HashError> {
+        let _span = trace::hash();
         let (reply, answer) = oneshot::channel();
         self.shared.enter(Job::new(password, Task::Verify { stored: stored.cloned(), reply }))?;
         answer.await.unwrap_or(Err(HashError::Failed))

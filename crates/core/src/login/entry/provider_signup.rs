@@ -114,7 +114,7 @@ pub async fn judge_entered(
         phone: entered.phone.clone(),
         ..NewAccount::default()
     };
-    let (verdict, problems) = signup::judge(ctx, &as_entered).await?;
+    let (verdict, problems) = signup::judge(ctx, tx, &as_entered).await?;
     let text = |email: &EmailAddress| email.as_str().to_owned();
     if verdict == signup::Verdict::Pretend {
         let (email, phone) =

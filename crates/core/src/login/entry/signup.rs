@@ -29,7 +29,7 @@ pub struct Signup {
 /// [`Refusal::Invalid`]; [`Refusal::Conflict`] if somebody is logged in; [`Refusal::Forbidden`] if signup is closed.
 pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Vec<Problem>) -> Outcome<()> {
     problems.extend(signup::judge_password(ctx, &new.account).await?);
-    problems.extend(signup::judge(ctx, &new.account).await?.1);
+    problems.extend(judge(ctx, new).await?.1);
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems));
     }
@@ -49,7 +49,7 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
     }
     let admitted = consult::before_signup(ctx, visit, |ctx| attempt(ctx, visit, new)).await?;
     for _ in 0..TRIES {
-        let (verdict, problems) = signup::judge(ctx, &new.account).await?;
+        let (verdict, problems) = judge(ctx, new).await?;
         if !problems.is_empty() {
             return Err(Refusal::Invalid(problems));
         }
@@ -74,6 +74,11 @@ pub async fn signup(ctx: &Ctx, visit: &mut Visit, new: &Signup, mut problems: Ve
         return ctx.commit(tx).await;
     }
     Err(Refusal::Conflict)
+}
+
+async fn judge(ctx: &Ctx, new: &Signup) -> Outcome<(Verdict, Vec<Problem>)> {
+    let mut conn = ctx.db.read().await?;
+    signup::judge(ctx, &mut conn, &new.account).await
 }
 
 /// The signup as hooks are told of it.

@@ -6,7 +6,9 @@ mod edges;
 mod life;
 mod look;
 mod mailbox;
+mod newcomer;
 mod page;
+mod recovery;
 mod ways;
 mod world;
 
@@ -52,4 +54,24 @@ fn portal_mailbox_at_a_desk() {
 #[test]
 fn portal_mailbox_on_a_phone() {
     mailbox::read(NARROW);
+}
+
+#[test]
+fn portal_newcomer_at_a_desk() {
+    newcomer::arrive(WIDE);
+}
+
+#[test]
+fn portal_newcomer_on_a_phone() {
+    newcomer::arrive(NARROW);
+}
+
+#[test]
+fn portal_recovery_by_code_at_a_desk() {
+    recovery::recover(WIDE);
+}
+
+#[test]
+fn portal_recovery_by_code_on_a_phone() {
+    recovery::recover(NARROW);
 }
