@@ -4,11 +4,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vestibule_base::security::{Millis, rfc_3339};
-use vestibule_base::storage::sessions::Session;
+use vestibule_base::storage::sessions::{self, Session, SessionFilter};
 use vestibule_base::storage::users::User;
 use vestibule_base::storage::{Conn, authenticators, emails, phones, profiles, social};
 
-use crate::refusal::Fault;
+use crate::account::reauthenticate;
+use crate::context::Ctx;
+use crate::event::{self, Query, Recorded};
+use crate::refusal::{Fault, Outcome};
+use crate::session;
+use crate::visit::Visit;
+
+/// Read at a time.
+const PAGE: u32 = 1000;
 
 /// A user as lists show them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -146,6 +154,51 @@ impl SessionEntry {
             expires_at: row.expires_at,
         })
     }
+}
+
+/// Everything that is kept of whoever asks.
+#[derive(Debug, Clone, Serialize)]
+pub struct Own {
+    /// Who they are, and what belongs to them.
+    #[serde(flatten)]
+    pub user: UserDetails,
+    /// Where they are logged in.
+    pub sessions: Vec<SessionEntry>,
+    /// What has happened to the account, oldest first.
+    pub events: Vec<Recorded>,
+}
+
+/// Everything that is kept of whoever is logged in.
+///
+/// # Errors
+/// [`Refusal::Reauthenticate`](crate::Refusal::Reauthenticate) without a recent proof,
+/// [`Refusal::Unauthenticated`](crate::Refusal::Unauthenticated) if nobody is logged in.
+pub async fn own(ctx: &Ctx, visit: &Visit) -> Outcome<Own> {
+    reauthenticate::demand(ctx, visit).await?;
+    let user = visit.current()?.user.clone();
+    let (id, mut conn) = (user.id, ctx.db.read().await?);
+    let user =
+        UserDetails { user: summary(&mut conn, user).await?, belongings: belongings(&mut conn, id).await? };
+    let live = SessionFilter {
+        user_id: Some(id),
+        now: visit.now,
+        limit: i64::from(PAGE),
+        ..SessionFilter::default()
+    };
+    let sessions = sessions::search(&mut conn, &live).await?;
+    let mut query = Query { user_id: Some(id), kind: None, since: None, before: None, limit: PAGE };
+    let mut events = Vec::new();
+    loop {
+        let page = event::list(&mut conn, &query).await?;
+        let full = page.len() >= PAGE as usize;
+        query.before = page.first().map(|event| event.id);
+        events.splice(0..0, page);
+        if !full {
+            break;
+        }
+    }
+    let sessions = sessions.into_iter().filter(|row| !session::is_over(ctx, visit.now, row));
+    Ok(Own { user, sessions: sessions.filter_map(SessionEntry::of).collect(), events })
 }
 
 /// What lists show of a user.

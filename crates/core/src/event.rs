@@ -105,7 +105,7 @@ events! {
     Activated = "activated",
     /// An operator shut a user out.
     Deactivated = "deactivated",
-    /// An operator deleted a user.
+    /// A user was deleted, by an operator or by themselves.
     Deleted = "deleted",
 }
 

@@ -92,7 +92,7 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn start_calling(backend: Backend, settings: &str, outbound: Outbound) -> Self {
-        Self::create(backend, settings, Arc::new(TestClock::at(START)), Some(outbound)).await
+        Self::create(backend, settings, Arc::new(TestClock::at(START)), Some(outbound), None).await
     }
 
     async fn create(

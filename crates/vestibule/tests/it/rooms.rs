@@ -40,7 +40,7 @@ const CORE: Rooms = &[
             "social",
         ],
     ),
-    ("dossier", &["refusal", "context", "session"]),
+    ("dossier", &["refusal", "visit", "event", "context", "session", "account"]),
     (
         "admin",
         &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social", "dossier"],
