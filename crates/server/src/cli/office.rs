@@ -100,7 +100,7 @@ impl Office {
             Self::There(remote) => {
                 let password = password.expose_secret();
                 let new = json!({ "email": email, "username": username, "password": password, "verified": verified });
-                read(remote.post(&["users"], &new).await?)
+                Ok(read(&remote.post(&["users"], &new).await?)?)
             }
         }
     }
@@ -124,7 +124,7 @@ impl Office {
                 return Ok(found);
             }
             search.limit = wanted;
-            let page: UserPage = read(remote.get(&["users"], &query(&search)).await?)?;
+            let page: UserPage = read(&remote.get(&["users"], &query(&search)).await?)?;
             found.extend(page.users);
             let Some(next) = page.next else { return Ok(found) };
             search.after = next;
@@ -134,7 +134,7 @@ impl Office {
     pub(super) async fn find(&self, who: &str) -> Result<UserSummary, Failure> {
         match self {
             Self::Here(vestibule) => Ok(vestibule.users().find(who).await?),
-            Self::There(remote) => read(remote.get(&["users", who], &[]).await?),
+            Self::There(remote) => Ok(read(&remote.get(&["users", who], &[]).await?)?),
         }
     }
 
@@ -146,7 +146,8 @@ impl Office {
             }
             Self::There(remote) => {
                 let body = json!({ "password": password.expose_secret() });
-                remote.post(&["users", &id.to_string(), "password"], &body).await.map(drop)
+                remote.post(&["users", &id.to_string(), "password"], &body).await?;
+                Ok(())
             }
         }
     }
@@ -157,7 +158,8 @@ impl Office {
             Self::Here(vestibule) => Ok(vestibule.users().deactivate(id).await?),
             Self::There(remote) => {
                 let body = json!({ "is_active": active });
-                remote.patch(&["users", &id.to_string()], &body).await.map(drop)
+                remote.patch(&["users", &id.to_string()], &body).await?;
+                Ok(())
             }
         }
     }
@@ -165,7 +167,7 @@ impl Office {
     pub(super) async fn remove_authenticators(&self, id: i64) -> Result<(), Failure> {
         match self {
             Self::Here(vestibule) => Ok(vestibule.users().remove_authenticators(id).await?),
-            Self::There(remote) => remote.delete(&["users", &id.to_string(), "authenticators"]).await,
+            Self::There(remote) => Ok(remote.delete(&["users", &id.to_string(), "authenticators"]).await?),
         }
     }
 
@@ -186,7 +188,7 @@ impl Office {
             Self::Here(vestibule) => Ok(vestibule.users().send_reset(id).await?),
             Self::There(remote) => {
                 let path = ["users", &id.to_string(), "password-reset"];
-                let sent: Sent = read(remote.post(&path, &json!({})).await?)?;
+                let sent: Sent = read(&remote.post(&path, &json!({})).await?)?;
                 Ok(sent.sent_to)
             }
         }
@@ -203,7 +205,7 @@ impl Office {
                 }
                 Self::There(remote) => {
                     let query = [("after", after.to_string())];
-                    read(remote.get(&["users", &id.to_string(), "sessions"], &query).await?)?
+                    read(&remote.get(&["users", &id.to_string(), "sessions"], &query).await?)?
                 }
             };
             found.extend(page.sessions);
@@ -217,9 +219,9 @@ impl Office {
         match (self, session) {
             (Self::Here(vestibule), None) => Ok(vestibule.users().end_sessions(id).await?),
             (Self::Here(vestibule), Some(session)) => Ok(vestibule.sessions().end(Some(id), session).await?),
-            (Self::There(remote), None) => remote.delete(&["users", &id.to_string(), "sessions"]).await,
+            (Self::There(remote), None) => Ok(remote.delete(&["users", &id.to_string(), "sessions"]).await?),
             (Self::There(remote), Some(session)) => {
-                remote.delete(&["users", &id.to_string(), "sessions", &session.to_string()]).await
+                Ok(remote.delete(&["users", &id.to_string(), "sessions", &session.to_string()]).await?)
             }
         }
     }
@@ -227,7 +229,7 @@ impl Office {
     pub(super) async fn delete(&self, id: i64) -> Result<(), Failure> {
         match self {
             Self::Here(vestibule) => Ok(vestibule.users().delete(id).await?),
-            Self::There(remote) => remote.delete(&["users", &id.to_string()]).await,
+            Self::There(remote) => Ok(remote.delete(&["users", &id.to_string()]).await?),
         }
     }
 }
@@ -271,20 +273,19 @@ impl Remote {
         Ok(Self { outbound: Outbound::new()?, base, authorization })
     }
 
-    async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Answer, Failure> {
-        let endpoint = self.endpoint(path, query)?;
-        judge(endpoint.get_text(&self.headers()).await?)
+    async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Answer, RemoteError> {
+        judge(self.endpoint(path, query)?.get_text(&self.headers()).await?)
     }
 
-    async fn post(&self, path: &[&str], body: &Value) -> Result<Answer, Failure> {
+    async fn post(&self, path: &[&str], body: &Value) -> Result<Answer, RemoteError> {
         judge(self.endpoint(path, &[])?.post_json(body.to_string(), &self.headers()).await?)
     }
 
-    async fn patch(&self, path: &[&str], body: &Value) -> Result<Answer, Failure> {
+    async fn patch(&self, path: &[&str], body: &Value) -> Result<Answer, RemoteError> {
         judge(self.endpoint(path, &[])?.patch_json(body.to_string(), &self.headers()).await?)
     }
 
-    async fn delete(&self, path: &[&str]) -> Result<(), Failure> {
+    async fn delete(&self, path: &[&str]) -> Result<(), RemoteError> {
         judge(self.endpoint(path, &[])?.delete(&self.headers()).await?).map(drop)
     }
 
@@ -303,12 +304,6 @@ impl Remote {
 
     fn headers(&self) -> [(&str, &str); 1] {
         [("authorization", self.authorization.expose_secret())]
-    }
-}
-
-impl From<OutboundError> for Failure {
-    fn from(error: OutboundError) -> Self {
-        Self::Remote(error.into())
     }
 }
 
@@ -333,21 +328,19 @@ fn address(server: &str) -> Option<Url> {
     fine.then(|| Url::parse(&format!("{}/_admin/v1", url.as_str().trim_end_matches('/'))).ok()).flatten()
 }
 
-fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Failure> {
-    serde_json::from_str(&answer.text).map_err(|_| RemoteError::Other(answer.status).into())
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, RemoteError> {
+    serde_json::from_str(&answer.text).map_err(|_| RemoteError::Other(answer.status))
 }
 
 /// What was done; what was not says why.
-fn judge(answer: Answer) -> Result<Answer, Failure> {
+fn judge(answer: Answer) -> Result<Answer, RemoteError> {
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
     let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
     Err(match body["error"]["message"].as_str() {
-        Some(message) => {
-            RemoteError::Refused(message.chars().filter(|sign| !sign.is_control()).collect()).into()
-        }
-        None => RemoteError::Other(answer.status).into(),
+        Some(message) => RemoteError::Refused(message.chars().filter(|sign| !sign.is_control()).collect()),
+        None => RemoteError::Other(answer.status),
     })
 }
 
