@@ -192,6 +192,22 @@ impl Endpoint {
         self.call(Method::POST, headers, Body::Json(body)).await
     }
 
+    /// PATCH with a JSON text, with further headers.
+    ///
+    /// # Errors
+    /// As [`Endpoint::get_text`].
+    pub async fn patch_json(&self, body: String, headers: &[(&str, &str)]) -> Result<Answer, OutboundError> {
+        self.call(Method::PATCH, headers, Body::Json(body)).await
+    }
+
+    /// DELETE, with further headers.
+    ///
+    /// # Errors
+    /// As [`Endpoint::get_text`].
+    pub async fn delete(&self, headers: &[(&str, &str)]) -> Result<Answer, OutboundError> {
+        self.call(Method::DELETE, headers, Body::None).await
+    }
+
     /// POST of a form (`application/x-www-form-urlencoded`), with further headers.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The binary `vestibule`: command line, configuration file, listeners, telemetry. The rules are in the library.
 
+mod admin;
 mod cli;
 mod listener;
 mod metrics;

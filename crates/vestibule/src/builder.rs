@@ -1,5 +1,6 @@
 //! Putting the house together.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,12 +23,12 @@ use vestibule_base::webhooks::Webhooks as Receivers;
 use vestibule_core::event::Event;
 use vestibule_core::hooks::{HookSettingError, Hooks, HttpHooks};
 use vestibule_core::social::tokens as social_tokens;
-use vestibule_core::{Ctx, Fault, mfa};
+use vestibule_core::{Ctx, Fault, admin, mfa};
 use vestibule_providers::{Providers, World};
 
 use crate::events::{Events, Webhooks};
 use crate::http::{self, Callers};
-use crate::users::Users;
+use crate::users::{Sessions, Users};
 
 /// How often what has expired is cleared away, and how much of it at a time.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -150,6 +151,22 @@ impl Vestibule {
     #[must_use]
     pub fn users(&self) -> Users<'_> {
         Users { ctx: &self.ctx }
+    }
+
+    /// What an operator does with sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions { ctx: &self.ctx }
+    }
+
+    /// Counts a wrong token that somebody at `address` showed to an API for operators, and logs it; `false` if their
+    /// network has shown too many.
+    ///
+    /// # Errors
+    /// [`Fault`] if it cannot be counted.
+    pub async fn refused_operator(&self, address: IpAddr) -> Result<bool, Fault> {
+        let network = self.callers.network(address);
+        admin::refused(&self.ctx, &address.to_string(), &network).await
     }
 
     /// What has happened to accounts.

@@ -29,13 +29,17 @@ mod users;
 pub use builder::{BuildError, Builder, Vestibule, check_providers, check_webhooks};
 pub use events::{Events, Webhooks};
 pub use extract::{CurrentUser, RecentlyAuthenticated, Rejection};
-pub use users::Users;
+pub use users::{Sessions, Users};
 pub use vestibule_base::config::Config;
 pub use vestibule_base::security::password::{Password, PasswordError};
 pub use vestibule_base::storage::deliveries::{Counts, DeadLetter};
 pub use vestibule_base::webhooks::{Listed as ListedWebhook, NotTaken};
 pub use vestibule_core::Fault;
-pub use vestibule_core::account::admin::{AdminError, EmailSummary, NewUser, UserSummary};
+pub use vestibule_core::admin::{AdminError, NewUser, Search, SessionSearch};
+pub use vestibule_core::dossier::{
+    AuthenticatorEntry, Belongings, EmailSummary, PhoneEntry, ProviderEntry, SessionEntry, UserDetails,
+    UserSummary,
+};
 pub use vestibule_core::event::{Event, Follower, NoEvent, Query as EventQuery, Recorded};
 pub use vestibule_core::hooks;
 pub use vestibule_core::social::Failure as ProviderFailure;

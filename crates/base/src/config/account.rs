@@ -244,6 +244,13 @@ settings! {
         ///
         /// allauth: `ACCOUNT_PHONE_VERIFICATION_CODE_FORMAT`.
         pub phone_verification_code_format: CodeFormat = CodeFormat::default(),
+
+        /// Whether people can delete their account by themselves, at `DELETE account`, after proving again who they are. Everything
+        /// that is kept of them goes with it, at once and for good.
+        pub deletion_enabled: bool = false,
+
+        /// Whether people can download what is kept of them, at `GET account/export`, after proving again who they are.
+        pub data_export_enabled: bool = false,
     }
 }
 

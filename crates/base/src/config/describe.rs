@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::load::FOLLOWS;
 use super::settings::{Section, Setting};
 use super::{
-    Account, Csrf, Database, Email, Events, Headless, Hooks, Mfa, Passwords, Portal, Server, Session, Sms,
-    SocialAccount, Telemetry, UserSessions,
+    Account, Admin, Csrf, Database, Email, Events, Headless, Hooks, Mfa, Passwords, Portal, Server, Session,
+    Sms, SocialAccount, Telemetry, UserSessions,
 };
 
 /// A section as the manual shows it.
@@ -20,7 +20,7 @@ pub(super) struct Described {
 }
 
 /// Every section, in the order of the manual.
-pub(super) fn sections() -> [Described; 16] {
+pub(super) fn sections() -> [Described; 17] {
     [
         describe::<Server>("server"),
         describe::<Telemetry>("telemetry"),
@@ -33,6 +33,7 @@ pub(super) fn sections() -> [Described; 16] {
         describe::<UserSessions>("usersessions"),
         describe::<Headless>("headless"),
         describe::<Portal>("portal"),
+        describe::<Admin>("admin"),
         describe::<Email>("email"),
         describe::<Sms>("sms"),
         describe::<Passwords>("passwords"),

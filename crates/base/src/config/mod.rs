@@ -5,6 +5,7 @@
 //! `ACCOUNT_LOGIN_METHODS` is `login_methods` in `[account]`. Durations are whole seconds.
 
 mod account;
+mod admin;
 mod check;
 mod code_format;
 mod colour;
@@ -34,6 +35,7 @@ mod usersessions;
 mod webauthn;
 
 pub use account::{Account, EmailVerification, LoginByCodeRequired, LoginMethod, PreventEnumeration};
+pub use admin::Admin;
 pub use check::{Finding, Severity, check};
 pub use code_format::CodeFormat;
 pub use colour::{Colour, NotAColour};
@@ -89,6 +91,8 @@ pub struct Config {
     pub headless: Headless,
     /// `[portal]`
     pub portal: Portal,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[email]`
     pub email: Email,
     /// `[sms]`

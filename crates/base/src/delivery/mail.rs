@@ -63,6 +63,8 @@ pub enum MailKind {
     ProviderConnected { provider: String, notice: Notice },
     /// An account at a third party lets nobody in any more.
     ProviderDisconnected { provider: String, notice: Notice },
+    /// The account was deleted.
+    AccountDeleted(Notice),
 }
 
 /// A language by its tag; English if it is not known here: a newer instance may have queued the message.
@@ -106,6 +108,7 @@ impl MailKind {
             Self::RecoveryCodeUsed(_) => "recovery_code_used",
             Self::ProviderConnected { .. } => "provider_connected",
             Self::ProviderDisconnected { .. } => "provider_disconnected",
+            Self::AccountDeleted(_) => "account_deleted",
         }
     }
 

@@ -71,7 +71,8 @@ const BUILT_IN: &[(&str, &str)] = built_in!(
     "recovery_codes_generated",
     "recovery_code_used",
     "provider_connected",
-    "provider_disconnected"
+    "provider_disconnected",
+    "account_deleted"
 );
 
 impl Templates {
@@ -218,7 +219,8 @@ fn values(kind: &MailKind, language: Language) -> Value {
         | MailKind::WebauthnAdded(notice)
         | MailKind::WebauthnRemoved(notice)
         | MailKind::RecoveryCodesGenerated(notice)
-        | MailKind::RecoveryCodeUsed(notice) => whence(notice),
+        | MailKind::RecoveryCodeUsed(notice)
+        | MailKind::AccountDeleted(notice) => whence(notice),
     }
 }
 
@@ -288,7 +290,8 @@ fn samples() -> Vec<MailKind> {
         MailKind::RecoveryCodesGenerated(notice.clone()),
         MailKind::RecoveryCodeUsed(notice.clone()),
         MailKind::ProviderConnected { provider: "GitHub".into(), notice: notice.clone() },
-        MailKind::ProviderDisconnected { provider: "GitHub".into(), notice },
+        MailKind::ProviderDisconnected { provider: "GitHub".into(), notice: notice.clone() },
+        MailKind::AccountDeleted(notice),
     ]
 }
 

@@ -6,6 +6,7 @@ pub mod jwt;
 pub mod keyring;
 pub mod password;
 pub mod random;
+pub mod rfc_3339;
 pub mod token;
 pub mod webauthn;
 pub mod webhook_signature;

@@ -128,6 +128,15 @@ pub async fn purge(tx: &mut Conn, before: Millis, limit: i64) -> Result<u64, Sto
     tx.execute(SQL, vals![before, limit]).await
 }
 
+/// Forgets from where and with which programs the events of a user were caused, and what was said beyond that.
+///
+/// # Errors
+/// [`StorageError`].
+pub async fn forget_whence(tx: &mut Conn, user_id: i64) -> Result<(), StorageError> {
+    const SQL: &str = "UPDATE events SET ip = NULL, user_agent = NULL, detail = '' WHERE user_id = $1";
+    tx.execute(SQL, vals![user_id]).await.map(drop)
+}
+
 fn event(row: &Row) -> Result<Event, StorageError> {
     Ok(Event {
         id: row.int(0)?,

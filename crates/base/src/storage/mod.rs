@@ -28,6 +28,7 @@ pub mod profiles;
 pub mod provider_flows;
 mod readers;
 mod restore;
+pub mod search;
 pub mod sessions;
 pub mod social;
 pub mod tokens;

@@ -32,6 +32,8 @@ pub struct Session {
     pub ip: String,
     /// What its holder used then.
     pub user_agent: String,
+    /// `app` or `browser`.
+    pub client: String,
 }
 
 /// What a new session is made of, or what a login makes of an old one.
@@ -82,6 +84,7 @@ fn read(row: &Row) -> Result<Session, StorageError> {
         expires_at: row.int(7)?,
         ip: row.text(14)?,
         user_agent: row.text(15)?,
+        client: row.text(17)?,
     })
 }
 
@@ -92,7 +95,7 @@ macro_rules! select {
             "SELECT s.id, u.id, s.password_mark, s.records, s.ended, s.created_at, s.last_seen_at, s.expires_at,
                     u.username, u.password, u.is_active, u.created_at, u.last_login_at, e.email,
                     s.ip, s.user_agent,
-                    e.verified
+                    e.verified, s.client
              FROM ",
             $from
         )
@@ -298,6 +301,58 @@ pub async fn of_user(conn: &mut Conn, user_id: i64, now: Millis) -> Result<Vec<L
         })
     };
     rows.iter().map(read).collect()
+}
+
+/// Which sessions of users to look for.
+#[derive(Debug, Default, Clone)]
+pub struct SessionFilter<'a> {
+    /// Ids above this one.
+    pub after: i64,
+    /// Of this user.
+    pub user_id: Option<i64>,
+    /// Whose holder was last seen there.
+    pub ip: Option<&'a str>,
+    /// The present moment.
+    pub now: Millis,
+    /// So many at most.
+    pub limit: i64,
+}
+
+/// Sessions of users that have neither ended nor expired, in the order of their ids.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn search(conn: &mut Conn, filter: &SessionFilter<'_>) -> Result<Vec<Session>, StorageError> {
+    const OF_ALL: &str = select!(
+        "sessions s JOIN users u ON u.id = s.user_id
+             LEFT JOIN emails e ON e.user_id = s.user_id AND e.is_primary = 1
+             WHERE s.id > $1 AND s.ended = 0 AND s.expires_at > $2 AND ($3 IS NULL OR s.ip = $3)
+             ORDER BY s.id LIMIT $4"
+    );
+    const OF_USER: &str = select!(
+        "sessions s JOIN users u ON u.id = s.user_id
+             LEFT JOIN emails e ON e.user_id = s.user_id AND e.is_primary = 1
+             WHERE s.id > $1 AND s.ended = 0 AND s.expires_at > $2 AND ($3 IS NULL OR s.ip = $3) AND s.user_id = $5
+             ORDER BY s.id LIMIT $4"
+    );
+    let mut values = vals![filter.after, filter.now, filter.ip, filter.limit];
+    let rows = match filter.user_id {
+        None => conn.all(OF_ALL, values).await?,
+        Some(user_id) => {
+            values.extend(vals![user_id]);
+            conn.all(OF_USER, values).await?
+        }
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Whose session this is; `None` if it is nobody's, has ended, or is not there.
+///
+/// # Errors
+/// Any of [`StorageError`].
+pub async fn owner(conn: &mut Conn, id: i64) -> Result<Option<i64>, StorageError> {
+    let row = conn.maybe("SELECT user_id FROM sessions WHERE id = $1 AND ended = 0", vals![id]).await?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// Removes up to `limit` sessions that have expired, and gives their number.

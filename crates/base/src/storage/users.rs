@@ -27,7 +27,7 @@ pub struct User {
     pub last_login_at: Option<Millis>,
 }
 
-fn read(row: &Row) -> Result<User, StorageError> {
+pub(super) fn read(row: &Row) -> Result<User, StorageError> {
     Ok(User {
         id: row.int(0)?,
         username: row.opt_text(1)?,

@@ -1,7 +1,7 @@
 //! Users, their addresses, numbers and passwords: making them, proving them, changing and recovering them.
 
 pub mod address;
-pub mod admin;
+pub mod deletion;
 pub mod emails;
 mod frontend;
 pub mod password;

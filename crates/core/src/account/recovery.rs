@@ -3,9 +3,9 @@
 use vestibule_base::config::{Action, LoginMethod, PreventEnumeration};
 use vestibule_base::delivery::MailKind;
 use vestibule_base::ratelimit;
-use vestibule_base::security::Token;
 use vestibule_base::security::clock::SECOND;
 use vestibule_base::security::password::Password;
+use vestibule_base::security::{Millis, Token};
 use vestibule_base::storage::processes::{self, Process};
 use vestibule_base::storage::users::{self, User};
 use vestibule_base::storage::{Conn, links, sessions};
@@ -70,17 +70,30 @@ async fn send_links(
     if found.is_empty() {
         return verify_email::tell_owner(ctx, tx, visit, email.as_str(), false).await;
     }
-    let names = ctx.config.account.login_methods.contains(&LoginMethod::Username);
-    let lifetime = ctx.config.account.password_reset_timeout.saturating_mul(SECOND);
     for user in found {
-        let key = Token::generate()?;
-        links::insert(tx, LINK, &key.digest(), user.id, email.as_str(), visit.now.saturating_add(lifetime))
-            .await?;
-        let url = frontend::reset_password(&ctx.config, &format!("{}-{}", user.id, key.expose()));
-        let username = user.username.clone().filter(|_| names);
-        ctx.mail(tx, visit, email.as_str(), MailKind::PasswordResetLink { url, username }).await?;
+        let kind = link(ctx, tx, visit.now, user, email).await?;
+        ctx.mail(tx, visit, email.as_str(), kind).await?;
     }
     Ok(())
+}
+
+/// A link by which a user can choose another password, as it is mailed to this address.
+///
+/// # Errors
+/// [`Refusal::Fault`].
+pub(crate) async fn link(
+    ctx: &Ctx,
+    tx: &mut Conn,
+    now: Millis,
+    user: &User,
+    email: &EmailAddress,
+) -> Outcome<MailKind> {
+    let lifetime = ctx.config.account.password_reset_timeout.saturating_mul(SECOND);
+    let key = Token::generate()?;
+    links::insert(tx, LINK, &key.digest(), user.id, email.as_str(), now.saturating_add(lifetime)).await?;
+    let url = frontend::reset_password(&ctx.config, &format!("{}-{}", user.id, key.expose()));
+    let names = ctx.config.account.login_methods.contains(&LoginMethod::Username);
+    Ok(MailKind::PasswordResetLink { url, username: user.username.clone().filter(|_| names) })
 }
 
 /// A reset that somebody may make.

@@ -13,7 +13,7 @@ use vestibule_base::config::{Action, AuthenticatorType as Kind};
 use vestibule_base::ratelimit::{self, Usage};
 use vestibule_base::security::{Code, NoEntropy};
 use vestibule_base::storage::authenticators::{self, Authenticator};
-use vestibule_base::storage::{Conn, emails, users};
+use vestibule_base::storage::{Conn, StorageError, emails, users};
 
 use crate::account::reauthenticate;
 use crate::context::Ctx;
@@ -162,16 +162,24 @@ pub async fn require_proof(ctx: &Ctx, visit: &Visit) -> Outcome<()> {
 /// # Errors
 /// [`Refusal::Fault`].
 pub async fn remove(ctx: &Ctx, tx: &mut Conn, visit: &Visit, row: &Authenticator) -> Outcome<()> {
+    for kind in take_away(tx, row).await? {
+        ctx.record(tx, visit, Event::AuthenticatorRemoved, Some(row.user_id), kind.name()).await?;
+    }
+    Ok(())
+}
+
+/// The same, whoever does it: gives what was removed.
+pub(crate) async fn take_away(tx: &mut Conn, row: &Authenticator) -> Result<Vec<Kind>, StorageError> {
+    let mut removed = vec![row.kind];
     authenticators::delete(tx, row.id).await?;
-    ctx.record(tx, visit, Event::AuthenticatorRemoved, Some(row.user_id), row.kind.name()).await?;
     let left = authenticators::of_user(tx, row.user_id).await?;
     if left.iter().all(|other| other.kind == Kind::RecoveryCodes) {
         for codes in left {
             authenticators::delete(tx, codes.id).await?;
-            ctx.record(tx, visit, Event::AuthenticatorRemoved, Some(row.user_id), codes.kind.name()).await?;
+            removed.push(codes.kind);
         }
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Encrypts with the present secret key what all authenticators know, so that former keys are not needed for them any

@@ -19,7 +19,7 @@ pub async fn list(ctx: &Ctx, visit: &Visit) -> Outcome<Vec<Listed>> {
     let mut found = sessions::of_user(&mut conn, user.id, visit.now).await?;
     found.retain(|row| {
         marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
-            && !is_idle(ctx, visit, row.last_seen_at)
+            && !is_idle(ctx, visit.now, row.last_seen_at)
     });
     Ok(found)
 }

@@ -61,7 +61,7 @@ pub async fn present_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Pres
 
 async fn judge(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Presented> {
     let Some(row) = row else { return Ok(Presented::Unknown) };
-    if row.ended || is_over(ctx, visit, &row) {
+    if row.ended || is_over(ctx, visit.now, &row) {
         delete(ctx, row.id)
             .await
             .unwrap_or_else(|error| tracing::warn!(%error, "an ended session stays for now"));
@@ -94,7 +94,7 @@ pub async fn inspect_by_sid(ctx: &Ctx, visit: &Visit, sid: &str) -> Outcome<Opti
 }
 
 fn user_of_live(ctx: &Ctx, visit: &Visit, row: Option<sessions::Session>) -> Outcome<Option<Box<Current>>> {
-    let Some(row) = row.filter(|row| !row.ended && !is_over(ctx, visit, row)) else { return Ok(None) };
+    let Some(row) = row.filter(|row| !row.ended && !is_over(ctx, visit.now, row)) else { return Ok(None) };
     let expires_at = row.expires_at;
     Ok(match read(row, expires_at)? {
         Session::User(current) => Some(current),
@@ -117,16 +117,16 @@ fn read(row: sessions::Session, expires_at: Millis) -> Outcome<Session> {
 }
 
 /// Whether time, another password or the end of its user has ended a session.
-fn is_over(ctx: &Ctx, visit: &Visit, row: &sessions::Session) -> bool {
+pub(crate) fn is_over(ctx: &Ctx, now: Millis, row: &sessions::Session) -> bool {
     let stale = row.user.as_ref().is_some_and(|user| {
         !user.is_active || !marks(&ctx.keyring, user, row.password_mark.as_deref().unwrap_or_default())
     });
-    stale || is_idle(ctx, visit, row.last_seen_at) || row.expires_at <= visit.now
+    stale || is_idle(ctx, now, row.last_seen_at) || row.expires_at <= now
 }
 
 /// Whether the holder of a session was away for too long.
-fn is_idle(ctx: &Ctx, visit: &Visit, last_seen_at: Millis) -> bool {
-    idle_timeout(ctx).is_some_and(|idle| visit.now.saturating_sub(last_seen_at) >= idle)
+fn is_idle(ctx: &Ctx, now: Millis, last_seen_at: Millis) -> bool {
+    idle_timeout(ctx).is_some_and(|idle| now.saturating_sub(last_seen_at) >= idle)
 }
 
 fn idle_timeout(ctx: &Ctx) -> Option<Millis> {

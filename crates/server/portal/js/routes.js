@@ -26,6 +26,7 @@ export const routes = [
     { path: "/account/providers", page: "providers", access: "user", rooms: true },
     { path: "/account/security", page: "security", access: "user", rooms: true },
     { path: "/account/sessions", page: "sessions", access: "user", rooms: true },
+    { path: "/account/data", page: "data", access: "user", rooms: true },
 ];
 
 /** The route of a path, with what its `:names` stand for; null if there is none. */

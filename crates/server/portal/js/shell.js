@@ -14,6 +14,7 @@ const ROOMS = [
     { path: "/account/providers", key: "rooms.providers", shown: hasProviders },
     { path: "/account/security", key: "rooms.security", shown: () => state.config.mfa?.supported_types.length > 0 },
     { path: "/account/sessions", key: "rooms.sessions", shown: () => Boolean(state.config.usersessions) },
+    { path: "/account/data", key: "rooms.data", shown: () => state.settings.data.export || state.settings.data.delete },
 ];
 
 /** Draws head and foot, and keeps them true. */

@@ -8,6 +8,7 @@ mod health;
 mod import;
 mod keys;
 mod migrate;
+mod office;
 mod restore;
 mod serve;
 mod users;
@@ -101,6 +102,8 @@ enum Failure {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Provider(#[from] ProviderFailure),
+    #[error(transparent)]
+    Remote(#[from] office::RemoteError),
     #[error("no token is kept: the user has no such account, or socialaccount.store_tokens is off")]
     NoToken,
     #[error(transparent)]

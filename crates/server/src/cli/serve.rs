@@ -11,7 +11,7 @@ use vestibule_base::config::Config;
 
 use super::{Failure, Settings};
 use crate::traces::{self, Exporter};
-use crate::{listener, metrics, output, portal, telemetry};
+use crate::{admin, listener, metrics, output, portal, telemetry};
 use vestibule::Vestibule;
 
 /// Why it does not serve.
@@ -41,6 +41,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         Some(address) => Some(bind(address, "server.metrics_listen").await?),
         None => None,
     };
+    let office = match &config.admin.listen {
+        Some(address) => Some((bind(address, "admin.listen").await?, config.admin.clone())),
+        None => None,
+    };
     let patience = Duration::from_secs(u64::try_from(config.server.shutdown_timeout).unwrap_or_default());
     let greeting = greeting(&config, public.local_addr().ok());
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
@@ -67,6 +71,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         let (measured, numbers) = metrics::measure(router);
         router = measured;
         servers.spawn(listener::serve(private, numbers, stopping.clone(), patience));
+    }
+    if let Some((office, settings)) = office {
+        let router = admin::router(&vestibule, &settings);
+        servers.spawn(listener::serve(office, router, stopping.clone(), patience));
     }
     servers.spawn(listener::serve(public, router, stopping, patience));
     output::line(greeting);

@@ -1,16 +1,18 @@
-//! `vestibule users`: what an operator does to accounts, on the database itself. Asks nothing, so that scripts can
-//! call it; passwords come from standard input or are made up and shown once.
+//! `vestibule users`: what an operator does to accounts, on the database itself or by a server's API for operators. Asks
+//! nothing, so that scripts can call it; passwords come from standard input or are made up and shown once.
 
 use std::io::Read;
 
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use vestibule_base::security::random;
 
-use super::{Common, Failure};
+use super::Failure;
+use super::office::{Office, Place};
 use crate::output;
-use vestibule::{NewUser, Password, UserSummary, Users, Vestibule};
+use vestibule::{Password, Search, SessionEntry, UserSummary};
+use vestibule_base::security::rfc_3339;
 
 /// Letters and digits that nobody confuses; 20 of them hold 115 bits.
 const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -22,6 +24,8 @@ pub(super) enum Command {
     Create(Create),
     /// List users by id.
     List(List),
+    /// Look for users by how their address, username or phone number begins, or by id.
+    Search(Look),
     /// Show one user.
     Show(Named),
     /// Give a user another password; ends the user's sessions.
@@ -30,6 +34,12 @@ pub(super) enum Command {
     RemoveAuthenticators(Named),
     /// Show the access token of a user's account at a provider, renewed if it has expired.
     ProviderToken(ProviderToken),
+    /// Mail a user a link to reset their password.
+    SendReset(Named),
+    /// List a user's sessions.
+    Sessions(Named),
+    /// End a user's sessions: all of them, or one.
+    EndSessions(EndSessions),
     /// Shut a user out; ends the user's sessions.
     Deactivate(Named),
     /// Let a deactivated user in again.
@@ -43,7 +53,7 @@ pub(super) struct Named {
     /// Id, email address or username.
     user: String,
     #[command(flatten)]
-    common: Common,
+    place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +71,7 @@ pub(super) struct Create {
     #[command(flatten)]
     password: NewPassword,
     #[command(flatten)]
-    common: Common,
+    place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -99,17 +109,40 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     after: Option<i64>,
     #[command(flatten)]
-    common: Common,
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Look {
+    /// How an address, username or phone number begins, or an id.
+    q: Option<String>,
+    /// Only users who can log in (true), or only those who cannot (false).
+    #[arg(long)]
+    active: Option<bool>,
+    /// Only users with a second factor or passkey (true), or only those without (false).
+    #[arg(long)]
+    mfa: Option<bool>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EndSessions {
+    #[command(flatten)]
+    named: Named,
+    /// Only this one.
+    #[arg(long, value_name = "ID")]
+    session: Option<i64>,
 }
 
 pub(super) async fn run(command: Command) -> Result<(), Failure> {
-    let common = command.common();
+    let place = command.place();
     crate::telemetry::start("warn");
-    let vestibule = Vestibule::builder(common.settings.prepare()?).build().await?;
-    let answer = answer(&vestibule.users(), &command).await;
-    vestibule.close().await;
+    let office = Office::open(place).await?;
+    let answer = answer(&office, &command).await;
+    office.close().await;
     let (json, text) = answer?;
-    if common.json {
+    if place.common.json {
         output::line(format_args!("{json:#}"));
     } else {
         output::line(text);
@@ -118,98 +151,124 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Does it; gives the answer in JSON and for people.
-async fn answer(users: &Users<'_>, command: &Command) -> Result<(Value, String), Failure> {
+async fn answer(office: &Office, command: &Command) -> Result<(Value, String), Failure> {
     match command {
         Command::Create(new) => {
             let (password, made_up) = new.password.take()?;
-            let user = NewUser {
-                email: new.email.clone(),
-                username: new.username.clone(),
-                password: Some(password),
-                verified: new.verified,
-            };
-            let user = users.create(user).await?;
+            let user =
+                office.create(new.email.as_deref(), new.username.as_deref(), &password, new.verified).await?;
             Ok(with_password(&user, format!("Created: {}", line(&user)), made_up))
         }
-        Command::List(page) => {
-            let list = users.list(page.limit, page.after).await?;
-            let text = match list.as_slice() {
-                [] => "No users.".to_owned(),
-                list => list.iter().map(line).collect::<Vec<_>>().join("\n"),
-            };
-            Ok((json!(list), text))
+        Command::List(page) => listed(&office.search(Search::default(), page.after, page.limit).await?),
+        Command::Search(look) => {
+            let search =
+                Search { q: look.q.clone(), is_active: look.active, has_mfa: look.mfa, ..Search::default() };
+            listed(&office.search(search, look.list.after, look.list.limit).await?)
         }
         Command::Show(named) => {
-            let user = users.find(&named.user).await?;
+            let user = office.find(&named.user).await?;
             Ok((json!(user), line(&user)))
         }
         Command::SetPassword(set) => {
-            let user = users.find(&set.named.user).await?;
+            let user = office.find(&set.named.user).await?;
             let (password, made_up) = set.password.take()?;
-            users.set_password(user.id, password).await?;
+            office.set_password(user.id, &password).await?;
             Ok(with_password(&user, format!("Password set: {}", line(&user)), made_up))
         }
         Command::RemoveAuthenticators(named) => {
-            let user = users.find(&named.user).await?;
-            users.remove_authenticators(user.id).await?;
-            changed(users, &user, "Second factors removed").await
+            let user = office.find(&named.user).await?;
+            office.remove_authenticators(user.id).await?;
+            changed(office, &user, "Second factors removed").await
         }
         Command::ProviderToken(wanted) => {
-            let user = users.find(&wanted.named.user).await?;
-            let token = users.provider_token(user.id, &wanted.provider, wanted.uid.as_deref()).await?;
+            let user = office.find(&wanted.named.user).await?;
+            let token = office.provider_token(user.id, &wanted.provider, wanted.uid.as_deref()).await?;
             let token = token.ok_or(Failure::NoToken)?;
             Ok((json!({ "access_token": token.expose_secret() }), token.expose_secret().to_owned()))
         }
+        Command::SendReset(named) => {
+            let user = office.find(&named.user).await?;
+            let sent_to = office.send_reset(user.id).await?;
+            Ok((json!({ "sent_to": sent_to }), format!("Sent to {sent_to}")))
+        }
+        Command::Sessions(named) => {
+            let user = office.find(&named.user).await?;
+            let sessions = office.sessions(user.id).await?;
+            let text = match sessions.as_slice() {
+                [] => "No sessions.".to_owned(),
+                list => list.iter().map(session_line).collect::<Vec<_>>().join("\n"),
+            };
+            Ok((json!(sessions), text))
+        }
+        Command::EndSessions(end) => {
+            let user = office.find(&end.named.user).await?;
+            office.end_sessions(user.id, end.session).await?;
+            changed(office, &user, "Sessions ended").await
+        }
         Command::Deactivate(named) => {
-            let user = users.find(&named.user).await?;
-            users.deactivate(user.id).await?;
-            changed(users, &user, "Deactivated").await
+            let user = office.find(&named.user).await?;
+            office.set_active(user.id, false).await?;
+            changed(office, &user, "Deactivated").await
         }
         Command::Activate(named) => {
-            let user = users.find(&named.user).await?;
-            users.activate(user.id).await?;
-            changed(users, &user, "Activated").await
+            let user = office.find(&named.user).await?;
+            office.set_active(user.id, true).await?;
+            changed(office, &user, "Activated").await
         }
         Command::Delete(named) => {
-            let user = users.find(&named.user).await?;
-            users.delete(user.id).await?;
+            let user = office.find(&named.user).await?;
+            office.delete(user.id).await?;
             Ok((json!({ "deleted": user.id }), format!("Deleted: {}", line(&user))))
         }
     }
 }
 
 impl Command {
-    fn common(&self) -> &Common {
+    fn place(&self) -> &Place {
         match self {
-            Self::Create(create) => &create.common,
-            Self::List(list) => &list.common,
-            Self::SetPassword(set) => &set.named.common,
-            Self::ProviderToken(wanted) => &wanted.named.common,
+            Self::Create(create) => &create.place,
+            Self::List(list) => &list.place,
+            Self::Search(look) => &look.list.place,
+            Self::SetPassword(set) => &set.named.place,
+            Self::ProviderToken(wanted) => &wanted.named.place,
+            Self::EndSessions(end) => &end.named.place,
             Self::Show(named)
             | Self::RemoveAuthenticators(named)
+            | Self::SendReset(named)
+            | Self::Sessions(named)
             | Self::Deactivate(named)
             | Self::Activate(named)
-            | Self::Delete(named) => &named.common,
+            | Self::Delete(named) => &named.place,
         }
     }
 }
 
 impl NewPassword {
     /// The password, and its text if it was made up here and has to be told.
-    fn take(&self) -> Result<(Password, Option<String>), Failure> {
+    fn take(&self) -> Result<(SecretString, Option<String>), Failure> {
         if !self.password_stdin {
             let text = random::text(ALPHABET, LENGTH)?;
-            return Ok((Password::parse(&text)?, Some(text)));
+            return Ok((text.clone().into(), Some(text)));
         }
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text).map_err(Failure::PasswordInput)?;
         let text = text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t));
-        Ok((Password::parse(text)?, None))
+        // Judged here, so that what cannot be a password is not sent anywhere.
+        Password::parse(text)?;
+        Ok((text.into(), None))
     }
 }
 
-async fn changed(users: &Users<'_>, user: &UserSummary, what: &str) -> Result<(Value, String), Failure> {
-    let user = users.find(&user.id.to_string()).await?;
+fn listed(users: &[UserSummary]) -> Result<(Value, String), Failure> {
+    let text = match users {
+        [] => "No users.".to_owned(),
+        list => list.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    Ok((json!(users), text))
+}
+
+async fn changed(office: &Office, user: &UserSummary, what: &str) -> Result<(Value, String), Failure> {
+    let user = office.find(&user.id.to_string()).await?;
     Ok((json!(user), format!("{what}: {}", line(&user))))
 }
 
@@ -234,4 +293,12 @@ fn line(user: &UserSummary) -> String {
         (true, false) => "active, no password",
     };
     format!("{}\t{}\t{}\t{state}", user.id, user.username.as_deref().unwrap_or("-"), emails.join(", "))
+}
+
+/// One session in one line. What its client calls itself has no control characters here.
+fn session_line(session: &SessionEntry) -> String {
+    let agent: String =
+        session.user_agent.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
+    let (opened, seen) = (rfc_3339::text(session.created_at), rfc_3339::text(session.last_seen_at));
+    format!("{}\t{}\t{}\topened {opened}\tseen {seen}\t{agent}", session.id, session.client, session.ip)
 }

@@ -34,6 +34,7 @@ embedded! {
     "js/names.js"
     "js/next.js"
     "js/notice.js"
+    "js/pages/data.js"
     "js/pages/emails.js"
     "js/pages/failed.js"
     "js/pages/login-code.js"

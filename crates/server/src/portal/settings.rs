@@ -33,6 +33,7 @@ pub(super) fn json(config: &Config) -> Value {
             "phone": account.phone_verification_supports_change > 0,
         },
         "email": { "change": account.change_email, "max": account.max_email_addresses },
+        "data": { "export": account.data_export_enabled, "delete": account.deletion_enabled },
         "mailbox": config.email.is_development().then_some("/_dev/mail"),
         "specification": config.headless.serve_specification.then(|| format!("{prefix}/openapi.html")),
     })

@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
@@ -160,40 +159,6 @@ fn config_default_is_a_configuration() {
     let output = run(folder.path(), &["config", "default"]);
     std::fs::write(folder.path().join("all.toml"), output.stdout).unwrap();
     assert_eq!(run(folder.path(), &["config", "check", "--config", "all.toml"]).status.code(), Some(0));
-}
-
-#[test]
-fn users_are_made_shown_changed_and_deleted() {
-    let folder = TempDir::new().unwrap();
-    let json = |arguments: &[&str]| -> Value {
-        let output = run(folder.path(), &[&["users"], arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let ada = json(&["create", "--email", "ada@example.org", "--verified"]);
-    assert_eq!(ada["emails"][0]["email"], "ada@example.org");
-    assert_eq!(ada["emails"][0]["verified"], true);
-    assert_eq!(ada["generated_password"].as_str().unwrap().len(), 20);
-    let id = ada["id"].to_string();
-    assert_eq!(json(&["list"]).as_array().unwrap().len(), 1);
-    assert_eq!(json(&["list", "--after", &id]).as_array().unwrap().len(), 0);
-    assert_eq!(json(&["show", "ada@example.org"])["id"], ada["id"]);
-    assert_eq!(json(&["deactivate", &id])["is_active"], false);
-    assert_eq!(json(&["activate", &id])["is_active"], true);
-
-    let mut set = vestibule(folder.path(), &["users", "set-password", &id, "--password-stdin", "--json"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    set.stdin.take().unwrap().write_all(b"correct horse battery staple\n").unwrap();
-    let output = set.wait_with_output().unwrap();
-    assert!(output.status.success());
-    assert!(!String::from_utf8(output.stdout).unwrap().contains("horse"), "a given password is not shown");
-
-    json(&["delete", &id]);
-    assert_eq!(json(&["list"]).as_array().unwrap().len(), 0);
-    complaint(&run(folder.path(), &["users", "show", "ada@example.org"]));
-    complaint(&run(folder.path(), &["users", "create", "--email", "no address"]));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod nginx;
 mod node;
 mod oidc_provider;
 mod operating;
+mod operators;
 mod portal;
 mod proxies;
 mod single_page_application;

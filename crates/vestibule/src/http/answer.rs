@@ -23,6 +23,8 @@ pub(super) enum Answer {
     Redirect(String),
     /// A page of our own, with the hash of the one script that it may run (CSP level 3).
     Page { html: String, script_hash: String },
+    /// An envelope that browsers keep as a file of this name.
+    Download { name: &'static str, data: Box<RawValue> },
     /// An envelope.
     Envelope { status: StatusCode, data: Option<Box<RawValue>>, meta: Meta<'static> },
 }
@@ -47,6 +49,11 @@ impl Answer {
         Self::envelope(StatusCode::OK, data, Meta::default())
     }
 
+    /// 200 with data, to be kept as a file.
+    pub(super) fn download(name: &'static str, data: impl Serialize) -> Outcome<Self> {
+        Ok(Self::Download { name, data: serde_json::value::to_raw_value(&data)? })
+    }
+
     /// Any status, with data and what is known beside it.
     pub(super) fn envelope(status: StatusCode, data: impl Serialize, meta: Meta<'static>) -> Outcome<Self> {
         Ok(Self::Envelope { status, data: Some(serde_json::value::to_raw_value(&data)?), meta })
@@ -68,6 +75,7 @@ impl Answer {
             Self::Written(bytes) => envelope::json(StatusCode::OK, bytes),
             Self::Redirect(location) => redirect(&location),
             Self::Page { html, script_hash } => page(html, &script_hash),
+            Self::Download { name, data } => download(name, &data),
             Self::Envelope { status, data, meta } => {
                 let meta = Meta {
                     session_token: handed.session_token,
@@ -80,6 +88,16 @@ impl Answer {
             }
         }
     }
+}
+
+fn download(name: &str, data: &RawValue) -> Response<Body> {
+    let status = StatusCode::OK;
+    let mut response =
+        write(status, &Envelope { status: status.as_u16(), data: Some(data), meta: None, errors: &[] });
+    if let Ok(kept) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, kept);
+    }
+    response
 }
 
 fn redirect(location: &str) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! Who is calling something that is not of the API: a proxy's question, or a route of the application that mounts us.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -33,6 +33,11 @@ impl Callers {
         let threshold = Arc::new(Threshold::new(&ctx.config));
         let csrf = Csrf::new(&ctx.config);
         Self { ctx, threshold, csrf }
+    }
+
+    /// The network of an address, by which limits count.
+    pub(crate) fn network(&self, address: IpAddr) -> String {
+        self.threshold.network(address)
     }
 
     /// A request to the application, with the session that its credentials stand for; or the API's own answer to it: 403

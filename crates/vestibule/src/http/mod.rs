@@ -1,5 +1,6 @@
 //! HTTP: reads a request, calls one operation, wraps the answer. Every route is on this page.
 
+mod account;
 mod address;
 mod answer;
 mod authenticators;
@@ -105,6 +106,12 @@ fn api(router: Router, ctx: &Arc<Ctx>, threshold: &Arc<Threshold>, client: Clien
     routes.at("/auth/2fa/reauthenticate", &[("POST", mfa::reauthenticate)]);
     if client == ClientKind::Browser && ctx.config.trusts_browsers() {
         routes.at("/auth/2fa/trust", &[("POST", mfa::trust)]);
+    }
+    if ctx.config.account.deletion_enabled {
+        routes.at("/account", &[("DELETE", account::delete)]);
+    }
+    if ctx.config.account.data_export_enabled {
+        routes.at("/account/export", &[("GET", account::export)]);
     }
     routes.at("/account/authenticators", &[("GET", authenticators::get)]);
     let supported = &ctx.config.mfa.supported_types;

@@ -23,6 +23,8 @@ const ALL: &str = "
 login_by_code_enabled = true
 email_verification_by_code_enabled = true
 rate_limits = false
+deletion_enabled = true
+data_export_enabled = true
 ";
 /// Those of second factors.
 pub(crate) const FACTORS: &str = "

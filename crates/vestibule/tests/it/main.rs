@@ -21,6 +21,7 @@ mod mfa;
 mod mfa_login;
 mod mfa_trust;
 mod outage;
+mod own_data;
 mod passkeys;
 mod passwords;
 mod phones;

@@ -40,6 +40,11 @@ const CORE: Rooms = &[
             "social",
         ],
     ),
+    ("dossier", &["refusal", "visit", "event", "context", "session", "account"]),
+    (
+        "admin",
+        &["refusal", "visit", "event", "context", "session", "token", "account", "mfa", "social", "dossier"],
+    ),
 ];
 
 const TRANSFER: Rooms = &[

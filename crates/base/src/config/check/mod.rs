@@ -2,6 +2,7 @@
 //! mistake and what to do about it.
 
 mod account;
+mod admin;
 mod behind;
 mod cookies;
 mod edge;
@@ -48,6 +49,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     webauthn::check(config, &mut report);
     providers::check(config, &mut report);
     portal::check(config, &mut report);
+    admin::check(config, &mut report);
     events::check(config, &mut report);
     hooks::check(config, &mut report);
     telemetry::check(config, &mut report);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod data;
 mod edges;
 mod life;
 mod look;
@@ -44,6 +45,16 @@ fn portal_edges_at_a_desk() {
 #[test]
 fn portal_edges_on_a_phone() {
     edges::try_all(NARROW);
+}
+
+#[test]
+fn portal_own_data_at_a_desk() {
+    data::take_along_and_leave(WIDE);
+}
+
+#[test]
+fn portal_own_data_on_a_phone() {
+    data::take_along_and_leave(NARROW);
 }
 
 #[test]
