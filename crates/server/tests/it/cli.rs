@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) fn vestibule(folder: &Path, arguments: &[&str]) -> Command {
