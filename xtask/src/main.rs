@@ -7,6 +7,7 @@ mod examples;
 mod http;
 mod postgres;
 mod providers;
+mod public_api;
 mod screenshots;
 
 use std::ffi::OsString;
@@ -21,8 +22,8 @@ Usage: cargo x TASK [ARGUMENTS]
   fmt                      format the code
   lint                     formatting, clippy and the libraries' documentation, warnings are errors
   test [ARGUMENTS]         all tests (arguments go to cargo test)
-  docs [--check]           write docs/settings.md and docs/providers.md from the program; --check only
-                           compares
+  docs [--check]           write docs/settings.md, docs/providers.md and api/library.txt (the library's public
+                           items) from the code; --check only compares
   deny                     licences, sources and doubles of dependencies, with cargo-deny
   conformance [ARGUMENTS]  the black-box suite on SQLite, on PostgreSQL, and on three instances behind a
                            balancer (--on sqlite|postgres|instances for one; other arguments go to the
@@ -99,14 +100,21 @@ fn docs(only_compare: bool) -> Outcome {
         if !program.status.success() {
             return Err(String::from_utf8_lossy(&program.stderr).into_owned());
         }
-        let path = root().join(page);
-        if !only_compare {
-            std::fs::write(&path, program.stdout).map_err(|error| format!("{page}: {error}"))?;
-        } else if !std::fs::read(&path).is_ok_and(|present| present == program.stdout) {
-            return Err(format!("{page} is stale: run cargo x docs"));
-        }
+        written(page, &program.stdout, only_compare)?;
     }
-    Ok(())
+    written("api/library.txt", public_api::list()?.as_bytes(), only_compare)
+}
+
+/// Writes a page that is made from the program, or looks whether it is there as it would be written.
+fn written(page: &str, content: &[u8], only_compare: bool) -> Outcome {
+    let path = root().join(page);
+    if !only_compare {
+        std::fs::write(&path, content).map_err(|error| format!("{page}: {error}"))
+    } else if std::fs::read(&path).is_ok_and(|present| present == content) {
+        Ok(())
+    } else {
+        Err(format!("{page} is stale: run cargo x docs"))
+    }
 }
 
 fn deny() -> Outcome {
