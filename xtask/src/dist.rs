@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn x8_everything_that_is_compiled_in_is_listed() {
+        let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let listed = components(&triple, "0.1.0", "abc").unwrap();
+        for name in ["vestibule-core", "sqlx-postgres", "libsqlite3-sys", "aws-lc-sys"] {
+            assert_eq!(listed.matches(&format!("\"name\": \"{name}\"")).count(), 1, "{name}");
+        }
+        assert!(!listed.contains("tempfile"), "what only tests use is not in it");
+    }
+
+    #[test]
     fn a_program_with_an_interpreter_is_not_static() {
         assert!(!is_static(b"#!/bin/sh"));
         assert!(!is_static(&[]));

@@ -19,7 +19,7 @@ Usage: cargo x TASK [ARGUMENTS]
 
   run [ARGUMENTS]          serve on http://localhost:8000, optimised (arguments go to vestibule)
   fmt                      format the code
-  lint                     formatting and clippy, warnings are errors
+  lint                     formatting, clippy and the libraries' documentation, warnings are errors
   test [ARGUMENTS]         all tests (arguments go to cargo test)
   docs [--check]           write docs/settings.md and docs/providers.md from the program; --check only
                            compares
@@ -80,7 +80,13 @@ fn main() -> ExitCode {
 
 fn lint() -> Outcome {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])?;
+    // The libraries alone: the program has the name of one of them.
+    let libraries =
+        ["vestibule", "vestibule-core", "vestibule-providers", "vestibule-base", "vestibule-transfer"];
+    let mut arguments = vec!["doc", "--no-deps", "--config", "build.rustdocflags=['--deny','warnings']"];
+    arguments.extend(libraries.iter().flat_map(|library| ["--package", library]));
+    cargo(&arguments, &[])
 }
 
 fn docs(only_compare: bool) -> Outcome {

@@ -225,7 +225,7 @@ pub(crate) async fn record(
         event = new.kind,
         user = new.user_id,
         by = new.actor,
-        ip = new.ip,
+        ip = new.ip.map(tracing::field::display),
         at = new.at,
         detail
     );

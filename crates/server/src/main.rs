@@ -10,11 +10,6 @@ mod secrets;
 mod telemetry;
 mod traces;
 
-/// In the static binary: musl's own allocator keeps threads waiting for each other.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     cli::run()
 }

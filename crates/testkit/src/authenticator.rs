@@ -70,6 +70,29 @@ impl Authenticator {
         Self { algorithm, credentials: Vec::new() }
     }
 
+    /// Holds a credential (ES256) that was made elsewhere: `id` and `user_handle` as they are in JSON, the key as PKCS #8,
+    /// and what its counter last said.
+    ///
+    /// # Panics
+    /// If the id or the key is none.
+    pub fn hold(
+        &mut self,
+        rp_id: &str,
+        (id, user_handle, discoverable): (&str, &str, bool),
+        private_key: &[u8],
+        sign_count: u32,
+    ) {
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, private_key).expect("a key");
+        self.credentials.push(Held {
+            id: BASE64URL.decode(id).expect("base64url"),
+            rp_id: rp_id.to_owned(),
+            user_handle: user_handle.to_owned(),
+            discoverable,
+            sign_count,
+            key: Key::Es256(key),
+        });
+    }
+
     /// Answers creation options (with `publicKey` around them, or without) on a page of `origin`:
     /// `RegistrationResponseJSON`.
     ///

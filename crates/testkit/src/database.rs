@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use vestibule_base::storage::Db;
@@ -89,6 +90,22 @@ impl TestDatabase {
                 let cluster = Cluster::start(Durability::Durable).expect("a durable cluster");
                 let url = cluster.create("test").await.expect("a database in it");
                 Self { url, _home: Home::Own { _cluster: cluster } }
+            }
+        }
+    }
+
+    /// Runs a script of SQL in it, such as a dump of somebody else's tables.
+    pub async fn run(&self, script: &'static str) {
+        match &self._home {
+            Home::Folder { .. } => {
+                let url = format!("{}?mode=rwc", self.url);
+                let mut conn = sqlx::SqliteConnection::connect(&url).await.expect("a file");
+                sqlx::raw_sql(script).execute(&mut conn).await.expect("the script");
+                conn.close().await.expect("a written file");
+            }
+            Home::Shared { .. } | Home::Own { .. } => {
+                let mut conn = sqlx::PgConnection::connect(&self.url).await.expect("a connection");
+                sqlx::raw_sql(script).execute(&mut conn).await.expect("the script");
             }
         }
     }

@@ -118,7 +118,7 @@ impl Vestibule {
         let ctx = &self.ctx;
         let delivering = ctx.delivery.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
         let posting = ctx.webhooks.run(ctx.db.clone(), Arc::clone(&ctx.clock), stop.clone());
-        let sweeping = self.sweep(stop);
+        let sweeping = Box::pin(self.sweep(stop));
         tokio::join!(delivering, posting, sweeping);
     }
 
@@ -298,6 +298,11 @@ impl Builder {
     /// # Errors
     /// [`BuildError`].
     pub async fn build(self) -> Result<Vestibule, BuildError> {
+        // Settings are large, and futures that hold them are as well.
+        Box::pin(self.put_together()).await
+    }
+
+    async fn put_together(self) -> Result<Vestibule, BuildError> {
         let config = self.config;
         let secret = config.server.secret_key.as_ref().ok_or(BuildError::NoSecretKey)?;
         let fallbacks: Vec<&str> =

@@ -101,6 +101,42 @@ pub fn default_toml() -> String {
     file
 }
 
+/// A setting that Django or one of its packages has, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DjangoName {
+    /// Its name there, such as `ACCOUNT_LOGIN_METHODS`.
+    pub django: &'static str,
+    /// The section of ours.
+    pub section: &'static str,
+    /// The key in it.
+    pub key: &'static str,
+}
+
+/// The settings that have a name in Django, django-allauth or django-cors-headers, as their manual entries say, in the
+/// order of the manual.
+#[must_use]
+pub fn django_names() -> Vec<DjangoName> {
+    let mut names = Vec::new();
+    for section in sections() {
+        for setting in section.settings {
+            let tail = ["allauth: ", "Django: ", "django-cors-headers: "]
+                .iter()
+                .find_map(|whose| setting.doc.get(setting.doc.find(whose)?..));
+            let words = tail.unwrap_or_default().split('`').skip(1).step_by(2);
+            let is_name = |word: &&str| {
+                word.contains('_')
+                    && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            };
+            names.extend(words.filter(is_name).map(|django| DjangoName {
+                django,
+                section: section.name,
+                key: setting.name,
+            }));
+        }
+    }
+    names
+}
+
 const MARKDOWN_INTRODUCTION: &str = "\
 # Settings
 
@@ -184,6 +220,20 @@ mod tests {
                 assert!(default_toml().contains(setting.name), "{}.{}", section.name, setting.name);
             }
         }
+    }
+
+    #[test]
+    fn names_of_django_are_found_in_the_manual() {
+        let names = django_names();
+        let of = |section: &str, key: &str| -> Vec<&str> {
+            names.iter().filter(|n| n.section == section && n.key == key).map(|n| n.django).collect()
+        };
+        assert_eq!(of("account", "login_methods"), ["ACCOUNT_LOGIN_METHODS"]);
+        assert_eq!(of("email", "tls"), ["EMAIL_USE_TLS", "EMAIL_USE_SSL"]);
+        assert_eq!(of("socialaccount", "apps"), ["SOCIALACCOUNT_PROVIDERS"]);
+        assert_eq!(of("server", "cors_allowed_origins"), ["CORS_ALLOWED_ORIGINS"]);
+        assert_eq!(of("server", "listen"), [""; 0]);
+        assert!(names.len() > 120, "{}", names.len());
     }
 
     #[test]

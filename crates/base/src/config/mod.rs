@@ -41,7 +41,7 @@ pub use code_format::CodeFormat;
 pub use colour::{Colour, NotAColour};
 pub use csrf::Csrf;
 pub use database::Database;
-pub use describe::{default_toml, reference_markdown};
+pub use describe::{DjangoName, default_toml, django_names, reference_markdown};
 pub use email::{Email, SmtpTls};
 pub use events::{Events, Webhook};
 pub use extra_fields::{ExtraField, ExtraFieldKind};

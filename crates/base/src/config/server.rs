@@ -51,6 +51,8 @@ settings! {
 
         /// Origins whose scripts may read answers, such as `"https://app.example.org"`. They are compared exactly;
         /// cookies are allowed. Browsers of these origins also need them in `csrf.trusted_origins` to change anything.
+        ///
+        /// django-cors-headers: `CORS_ALLOWED_ORIGINS`.
         pub cors_allowed_origins: Vec<String> = Vec::new(),
 
         /// How many proxies of yours stand before this server. The client's address is then the one that the outermost

@@ -26,7 +26,7 @@ pub struct Authenticator {
     pub name: Option<String>,
 }
 
-fn read(row: &Row) -> Result<Authenticator, StorageError> {
+pub(super) fn read(row: &Row) -> Result<Authenticator, StorageError> {
     Ok(Authenticator {
         id: row.int(0)?,
         user_id: row.int(1)?,

@@ -150,6 +150,23 @@ impl Db {
         })
     }
 
+    /// A connection that sees the database as it is now, however long it is kept, and changes nothing. Meanwhile this
+    /// process has one connection less to write with, on SQLite none.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if it cannot begin in time.
+    pub async fn snapshot(&self) -> Result<Conn, StorageError> {
+        let mut conn = match self {
+            Self::Sqlite { writer, .. } => Conn::Sqlite(writer.begin().await?),
+            Self::Postgres { writers, .. } => Conn::Postgres(
+                in_time(writers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")).await?,
+            ),
+        };
+        // The first reading decides what is seen.
+        conn.all("SELECT 1 FROM users LIMIT 1", vec![]).await?;
+        Ok(conn)
+    }
+
     /// Whether the database answers a statement.
     ///
     /// # Errors
@@ -287,6 +304,13 @@ macro_rules! bound {
     };
 }
 
+/// Of a statement whose length depends on its values: there are many, so that none is kept prepared.
+macro_rules! built {
+    ($sql:expr, $values:expr) => {
+        bound!(sqlx::AssertSqlSafe($sql), $values).persistent(false)
+    };
+}
+
 impl Conn {
     /// All rows of a statement.
     ///
@@ -337,6 +361,35 @@ impl Conn {
                 return Err(StorageError::Refused(READ_ONLY.into()));
             }
         })
+    }
+
+    /// All rows of a statement that was put together here, of constants and placeholders.
+    pub(super) async fn all_built(
+        &mut self,
+        sql: String,
+        values: Vec<Val>,
+    ) -> Result<Vec<Row>, StorageError> {
+        Ok(match self {
+            Self::Sqlite(tx) => wrap(built!(sql, values).fetch_all(&mut **tx).await?, Row::Sqlite),
+            Self::Postgres(tx) => {
+                wrap(in_time(built!(sql, values).fetch_all(&mut **tx)).await?, Row::Postgres)
+            }
+            Self::SqliteRead(_) | Self::PostgresRead(_) => {
+                return Err(StorageError::Refused("not on a reading connection".into()));
+            }
+        })
+    }
+
+    /// Runs such a statement.
+    pub(super) async fn execute_built(&mut self, sql: String, values: Vec<Val>) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(tx) => built!(sql, values).execute(&mut **tx).await.map(drop)?,
+            Self::Postgres(tx) => in_time(built!(sql, values).execute(&mut **tx)).await.map(drop)?,
+            Self::SqliteRead(_) | Self::PostgresRead(_) => {
+                return Err(StorageError::Refused(READ_ONLY.into()));
+            }
+        }
+        Ok(())
     }
 
     /// Runs a script of several statements without values.

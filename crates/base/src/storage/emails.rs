@@ -29,7 +29,7 @@ impl Email {
     }
 }
 
-fn read(row: &Row) -> Result<Email, StorageError> {
+pub(super) fn read(row: &Row) -> Result<Email, StorageError> {
     Ok(Email {
         id: row.int(0)?,
         user_id: row.int(1)?,

@@ -11,9 +11,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_keys.sql"),
     include_str!("migrations/0005_providers.sql"),
     include_str!("migrations/0006_events.sql"),
+    include_str!("migrations/0007_imports.sql"),
     include_str!("migrations/0008_profiles.sql"),
-    include_str!("migrations/0009_search.sql"),
-    include_str!("migrations/0010_instances.sql"),
+    include_str!("migrations/0009_instances.sql"),
+    include_str!("migrations/0010_search.sql"),
 ];
 
 /// The version that this binary brings the schema to.

@@ -13,6 +13,8 @@ mod db;
 pub mod deliveries;
 pub mod emails;
 pub mod events;
+pub mod exports;
+pub mod imports;
 pub mod instances;
 pub mod limits;
 pub mod links;

@@ -354,6 +354,7 @@ mod tests {
         "authenticators",
         "emails",
         "events",
+        "imports",
         "limits",
         "mailbox",
         "phones",
@@ -384,6 +385,7 @@ mod tests {
     const FILL: &[&str] = &[
         "INSERT INTO users (id, username, password, created_at) VALUES (7, 'ada', 'hash', 1)",
         "INSERT INTO emails (user_id, email) VALUES (7, 'ada@example.org')",
+        "INSERT INTO imports (source, source_id, user_id) VALUES ('s', '7', 7)",
         "INSERT INTO phones (user_id, phone) VALUES (7, '+31201234567')",
         "INSERT INTO profiles (user_id, fields) VALUES (7, '{}')",
         "INSERT INTO authenticators (user_id, kind, secret, created_at) VALUES (7, 'totp', 's', 1)",

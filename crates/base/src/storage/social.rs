@@ -19,7 +19,7 @@ pub struct SocialAccount {
     pub extra_data: String,
 }
 
-fn read(row: &Row) -> Result<SocialAccount, StorageError> {
+pub(super) fn read(row: &Row) -> Result<SocialAccount, StorageError> {
     Ok(SocialAccount {
         id: row.int(0)?,
         user_id: row.int(1)?,
@@ -122,7 +122,7 @@ pub struct SocialToken {
     pub expires_at: Option<Millis>,
 }
 
-fn read_token(row: &Row) -> Result<SocialToken, StorageError> {
+pub(super) fn read_token(row: &Row) -> Result<SocialToken, StorageError> {
     Ok(SocialToken {
         account_id: row.int(0)?,
         access: row.bytes(1)?,

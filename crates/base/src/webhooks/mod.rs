@@ -139,7 +139,7 @@ impl Webhooks {
     }
 
     /// The workers: post what is queued, by this instance or by another, until `stop` turns true or its sender is gone.
-    /// What is being posted then is posted to its end.
+    /// What is being posted then has some seconds to end; else it is posted again, by whoever comes after.
     pub async fn run(&self, db: Db, clock: Arc<dyn Clock>, stop: watch::Receiver<bool>) {
         let mut workers = JoinSet::new();
         for hook in self.0.iter() {

@@ -19,6 +19,8 @@ const BATCH: i64 = 8;
 const POLL: Millis = SECOND;
 /// Added to the time that a POST may take: for the database, before and after.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
+/// How long a service may hold up the end of this instance.
+const GRACE: Duration = Duration::from_secs(3);
 const MINUTE: Millis = 60 * SECOND;
 const HOUR: Millis = 60 * MINUTE;
 /// The waits after each failed attempt, as Standard Webhooks has them. After as many failures and one, a delivery is given
@@ -36,7 +38,17 @@ struct Round {
 /// Rounds until `stop` turns true or its sender is gone.
 pub(super) async fn run(hook: Arc<Hook>, db: Db, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() && stop.has_changed().is_ok() {
-        let wait = match round(&hook, &db, &clock).await {
+        let mut stopping = stop.clone();
+        let too_late = async {
+            let _ = stopping.wait_for(|stop| *stop).await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let outcome = tokio::select! {
+            outcome = round(&hook, &db, &clock) => outcome,
+            // What is under way is posted again when its lease has ended.
+            () = too_late => return,
+        };
+        let wait = match outcome {
             Ok(Round { taken: 1.., .. }) => continue,
             Ok(_) => idle(&hook, &db, clock.now()).await,
             Err(error) => {

@@ -92,7 +92,7 @@ pub struct State {
 /// The state of a process.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub fn state(process: &Process) -> Outcome<State> {
     Ok(serde_json::from_str(&process.state)?)
 }
@@ -100,7 +100,7 @@ pub fn state(process: &Process) -> Outcome<State> {
 /// A new code, and how it is shown.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub fn code(ctx: &Ctx, kind: Kind) -> Outcome<(Code, String)> {
     let format = kind.format(ctx);
     let code = Code::generate(format.numeric, format.length as usize)?;
@@ -111,7 +111,7 @@ pub fn code(ctx: &Ctx, kind: Kind) -> Outcome<(Code, String)> {
 /// Begins to await a code, in place of any other of its kind. Without a code nothing is right: a pretence.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub async fn begin(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -143,7 +143,7 @@ pub async fn begin(
 /// The process that awaits a code of this kind; one that has expired is ended first.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub async fn awaited(ctx: &Ctx, visit: &Visit, kind: Kind) -> Outcome<Option<Process>> {
     let Some(session_id) = visit.session.id() else { return Ok(None) };
     let mut conn = ctx.db.read().await?;
@@ -176,7 +176,7 @@ pub enum Try {
 /// the flow.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub async fn attempt(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process, typed: &str) -> Outcome<Try> {
     let mut tx = ctx.db.write().await?;
     lock(&mut tx, process).await?;
@@ -246,7 +246,7 @@ pub async fn again(
 /// Counts a wrong attempt that never reached the code.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub async fn reject(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process) -> Outcome<()> {
     attempt(ctx, visit, kind, process, "").await.map(drop)
 }
@@ -254,7 +254,7 @@ pub async fn reject(ctx: &Ctx, visit: &Visit, kind: Kind, process: &Process) -> 
 /// Spends a code that was right: of several requests with it, one gets `true`.
 ///
 /// # Errors
-/// [`Refusal::Fault`](crate::Refusal::Fault).
+/// [`Refusal::Fault`].
 pub async fn spend(tx: &mut Conn, process: &Process) -> Outcome<bool> {
     lock(tx, process).await?;
     Ok(processes::delete(tx, process.id).await?)

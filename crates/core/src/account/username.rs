@@ -23,17 +23,29 @@ impl Username {
         if length < account.username_min_length as usize {
             return Err(Problem::min_length(account.username_min_length));
         }
-        if length > LONGEST {
+        let key = key(name);
+        if account.username_blacklist.iter().any(|kept| self::key(kept) == key) {
+            return Err(Problem::username_blacklisted());
+        }
+        Self::existing(account, name)
+    }
+
+    /// Takes the name of somebody who has it already, elsewhere: what nobody may choose, they may keep.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn existing(account: &Account, name: &str) -> Result<Self, Problem> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(Problem::min_length(1));
+        }
+        if name.chars().count() > LONGEST {
             return Err(Problem::max_length(150));
         }
         if !name.chars().all(|c| c.is_alphanumeric() || "_@.+-".contains(c)) {
             return Err(Problem::username_invalid());
         }
-        let key = key(name);
-        if account.username_blacklist.iter().any(|kept| self::key(kept) == key) {
-            return Err(Problem::username_blacklisted());
-        }
-        Ok(Self(if account.preserve_username_casing { name.to_owned() } else { key }))
+        Ok(Self(if account.preserve_username_casing { name.to_owned() } else { key(name) }))
     }
 
     /// The name.

@@ -4,13 +4,14 @@
 //! guesses, the walk over those that take codes, and what goes when the last one does.
 
 pub mod recovery_codes;
+pub mod stored;
 pub mod totp;
 pub mod trust;
 pub mod webauthn;
 
 use vestibule_base::config::{Action, AuthenticatorType as Kind};
 use vestibule_base::ratelimit::{self, Usage};
-use vestibule_base::security::{Code, NoEntropy, Purpose};
+use vestibule_base::security::{Code, NoEntropy};
 use vestibule_base::storage::authenticators::{self, Authenticator};
 use vestibule_base::storage::{Conn, StorageError, emails, users};
 
@@ -207,7 +208,7 @@ pub async fn reseal(ctx: &Ctx) -> Result<usize, Fault> {
 /// # Errors
 /// [`NoEntropy`].
 pub fn seal(ctx: &Ctx, user_id: i64, kind: Kind, plain: &[u8]) -> Result<Vec<u8>, NoEntropy> {
-    ctx.keyring.seal(Purpose::Authenticator, &owner(user_id, kind), plain)
+    stored::seal(&ctx.keyring, user_id, kind, plain)
 }
 
 /// Decrypts it.
@@ -215,15 +216,5 @@ pub fn seal(ctx: &Ctx, user_id: i64, kind: Kind, plain: &[u8]) -> Result<Vec<u8>
 /// # Errors
 /// [`Fault::Broken`] if no secret key, present or former, opens it.
 pub fn open(ctx: &Ctx, user_id: i64, kind: Kind, sealed: &[u8]) -> Result<Vec<u8>, Fault> {
-    let opened = ctx.keyring.open(Purpose::Authenticator, &owner(user_id, kind), sealed);
-    opened.ok_or_else(|| {
-        Fault::Broken(format!(
-            "no secret key opens the {} of user {user_id}; is a former key missing from server.secret_key_fallbacks?",
-            kind.name()
-        ))
-    })
-}
-
-fn owner(user_id: i64, kind: Kind) -> Vec<u8> {
-    format!("{user_id}:{}", kind.name()).into_bytes()
+    stored::open(&ctx.keyring, user_id, kind, sealed)
 }

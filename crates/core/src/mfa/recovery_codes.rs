@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use vestibule_base::config::AuthenticatorType as Kind;
 use vestibule_base::delivery::MailKind;
 use vestibule_base::security::{Code, random, same};
@@ -10,6 +9,7 @@ use vestibule_base::storage::authenticators::{self, Authenticator};
 use vestibule_base::storage::{Conn, users};
 
 use super::require_proof;
+use super::stored::{Line, Set};
 use crate::account::primary_email;
 use crate::context::Ctx;
 use crate::event::Event;
@@ -17,20 +17,6 @@ use crate::refusal::{Outcome, Problem, Refusal};
 use crate::visit::Visit;
 
 const DIGITS: &[u8] = b"0123456789";
-
-/// A set as it is sealed: the codes must be shown again, so that no hash would do.
-#[derive(Serialize, Deserialize)]
-struct Set {
-    codes: Vec<Line>,
-    /// Whether somebody has seen them.
-    seen: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    code: String,
-    used: bool,
-}
 
 /// How many codes there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -180,7 +180,8 @@ async fn of_user(conn: &mut Conn, user_id: i64) -> Outcome<Option<Authenticator>
 
 /// The step near now whose code this is.
 fn matched(ctx: &Ctx, secret: &[u8], code: &Code, now: Millis) -> Outcome<Option<i64>> {
-    let totp = builder(ctx, secret).build().map_err(broken)?;
+    // Whatever its length: an account that moved in may have a shorter secret than we would make.
+    let totp = builder(ctx, secret).build_noncompliant();
     Ok(step_of(&totp, code.expose(), now))
 }
 

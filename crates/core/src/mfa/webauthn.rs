@@ -18,6 +18,7 @@ use vestibule_base::storage::processes::{self, Process};
 use vestibule_base::storage::users::User;
 use vestibule_base::storage::{Conn, StorageError, emails, social, users};
 
+use super::stored::handle;
 use super::{Listed, Used, guess, may_add, recovery_codes, remove, require_proof};
 use crate::account::primary_email;
 use crate::context::Ctx;
@@ -380,8 +381,7 @@ pub async fn spend(
         let named =
             |key: &Key| key.credential.as_ref().is_some_and(|own| own.id == *response.credential_id());
         if let Some(key) = keys.find(named) {
-            let owner = handle(user_id);
-            match take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Known(&owner)).await? {
+            match take(ctx, &mut tx, visit, &ceremony, &response, key, |handle| Owner::Known(handle)).await? {
                 Taken::Used(used) => return Ok((used, tx)),
                 Taken::Not(found) => copied = found,
             }
@@ -432,7 +432,7 @@ pub async fn log_in(ctx: &Ctx, visit: &Visit, sent: Value) -> Outcome<(Used, Use
         let key = Key::open(ctx, row)?;
         let user = users::find(&mut tx, owner).await?.filter(|user| user.is_active && key.is_passkey());
         if let Some(user) = user {
-            match take(ctx, &mut tx, visit, &ceremony, &response, key, Owner::Found(&handle(owner))).await? {
+            match take(ctx, &mut tx, visit, &ceremony, &response, key, |handle| Owner::Found(handle)).await? {
                 Taken::Used(used) => return Ok((used, user, tx)),
                 Taken::Not(found) => copied = found,
             }
@@ -466,7 +466,8 @@ enum Taken {
     Not(Option<String>),
 }
 
-/// Takes what a key has signed, and notes what it says of itself. Its row must be locked.
+/// Takes what a key has signed, and notes what it says of itself. Its row must be locked; `of` is whether its owner was
+/// known or found by it.
 async fn take(
     ctx: &Ctx,
     tx: &mut Conn,
@@ -474,12 +475,13 @@ async fn take(
     ceremony: &Ceremony,
     response: &AuthenticationResponse,
     key: Key,
-    owner: Owner<'_>,
+    of: fn(&[u8]) -> Owner<'_>,
 ) -> Outcome<Taken> {
     let Key { row, credential: Some(mut credential) } = key else {
         return Ok(Taken::Not(None));
     };
-    let said = match ctx.relying_party.authenticate(ceremony, response, &credential, owner) {
+    let owner = credential.user_handle.clone().unwrap_or_else(|| handle(row.user_id));
+    let said = match ctx.relying_party.authenticate(ceremony, response, &credential, of(&owner)) {
         Ok(said) => said,
         Err(error) => {
             tracing::debug!(%error, "an assertion was not taken");
@@ -557,11 +559,6 @@ async fn of_user(ctx: &Ctx, conn: &mut Conn, user_id: i64) -> Outcome<Vec<Key>> 
 
 fn ids(keys: &[Key]) -> Vec<CredentialId> {
     keys.iter().filter_map(|key| Some(key.credential.as_ref()?.id.clone())).collect()
-}
-
-/// What keys know their owner by, and show at every passkey login.
-fn handle(user_id: i64) -> Vec<u8> {
-    user_id.to_string().into_bytes()
 }
 
 async fn entity(conn: &mut Conn, user: &User) -> Outcome<UserEntity> {

@@ -1,10 +1,10 @@
 //! The tokens that providers give, kept sealed where `socialaccount.store_tokens` says so, for use on behalf of the user.
 
 use secrecy::{ExposeSecret, SecretString};
-use vestibule_base::security::{Millis, Purpose};
+use vestibule_base::security::{Keyring, Millis, NoEntropy, Purpose};
 use vestibule_base::storage::Conn;
 use vestibule_base::storage::social::{self, SocialAccount, SocialToken};
-use vestibule_providers::Tokens;
+pub use vestibule_providers::Tokens;
 
 use super::Failure;
 use crate::context::Ctx;
@@ -97,8 +97,20 @@ pub async fn reseal(ctx: &Ctx) -> Result<usize, Fault> {
 }
 
 fn sealed(ctx: &Ctx, account_id: i64, tokens: &Tokens) -> Result<SocialToken, Fault> {
+    Ok(seal(&ctx.keyring, account_id, tokens)?)
+}
+
+fn opened(ctx: &Ctx, row: &SocialToken) -> Result<Tokens, Fault> {
+    open(&ctx.keyring, row)
+}
+
+/// Encrypts the tokens of a connected account, for this account alone.
+///
+/// # Errors
+/// [`NoEntropy`].
+pub fn seal(keyring: &Keyring, account_id: i64, tokens: &Tokens) -> Result<SocialToken, NoEntropy> {
     let seal = |what: &str, text: &SecretString| {
-        ctx.keyring.seal(Purpose::ProviderToken, &owner(account_id, what), text.expose_secret().as_bytes())
+        keyring.seal(Purpose::ProviderToken, &owner(account_id, what), text.expose_secret().as_bytes())
     };
     Ok(SocialToken {
         account_id,
@@ -108,9 +120,13 @@ fn sealed(ctx: &Ctx, account_id: i64, tokens: &Tokens) -> Result<SocialToken, Fa
     })
 }
 
-fn opened(ctx: &Ctx, row: &SocialToken) -> Result<Tokens, Fault> {
+/// Decrypts them.
+///
+/// # Errors
+/// [`Fault::Broken`] if no secret key, present or former, opens them.
+pub fn open(keyring: &Keyring, row: &SocialToken) -> Result<Tokens, Fault> {
     let open = |what: &str, sealed: &[u8]| {
-        let plain = ctx.keyring.open(Purpose::ProviderToken, &owner(row.account_id, what), sealed);
+        let plain = keyring.open(Purpose::ProviderToken, &owner(row.account_id, what), sealed);
         let text = plain.and_then(|plain| String::from_utf8(plain).ok());
         text.map(SecretString::from).ok_or_else(|| {
             Fault::Broken(format!("the tokens of social account {} open with no key", row.account_id))

@@ -3,7 +3,9 @@
 mod backup;
 mod config;
 mod events;
+mod export;
 mod health;
+mod import;
 mod keys;
 mod migrate;
 mod office;
@@ -16,7 +18,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use secrecy::ExposeSecret;
 use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, check};
+use vestibule_base::security::Keyring;
 use vestibule_base::storage::{BackupError, RestoreError, StorageError};
 
 use crate::output;
@@ -48,6 +52,10 @@ enum Command {
     Backup(backup::Command),
     /// Go back to a backup, and end the sessions and codes that it holds. Stop the server first.
     Restore(restore::Command),
+    /// Take accounts in: from a file, or from another system. Running it again adds nothing twice.
+    Import(import::Command),
+    /// Write all accounts down as JSON lines, with their secrets, for `vestibule import`.
+    Export(export::Command),
     /// Change the secret key.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -106,6 +114,16 @@ enum Failure {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    #[error(transparent)]
+    Import(#[from] vestibule_transfer::ImportError),
+    #[error(transparent)]
+    Read(#[from] vestibule_transfer::ReadError),
+    #[error(transparent)]
+    Export(#[from] vestibule_transfer::ExportError),
+    #[error("{path}: {1}", path = .0.display())]
+    File(PathBuf, std::io::Error),
+    #[error("{0}")]
+    Settings(String),
     #[error("{0}")]
     Catalogue(String),
     #[error("{0}")]
@@ -145,6 +163,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Migrate(settings) => blocking(migrate::run(settings)),
         Command::Backup(command) => blocking(backup::run(command)),
         Command::Restore(command) => blocking(restore::run(command)),
+        Command::Import(command) => blocking(import::run(command)),
+        Command::Export(command) => blocking(export::run(command)),
         Command::Keys(command) => blocking(keys::run(command)),
         Command::Users(command) => blocking(users::run(command)),
         Command::Events(command) => blocking(events::run(command)),
@@ -197,6 +217,14 @@ impl Settings {
         }
         Ok(config)
     }
+}
+
+/// What is derived from the secret keys of settings that were prepared.
+fn keyring(config: &Config) -> Result<Keyring, Failure> {
+    let secret = config.server.secret_key.as_ref().ok_or(BuildError::NoSecretKey)?;
+    let former: Vec<&str> =
+        config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
+    Ok(Keyring::new(secret.expose_secret(), &former))
 }
 
 /// What was found, after the line or variable that it was found in.

@@ -38,6 +38,7 @@ mod social_signup;
 mod stages;
 mod texts;
 mod tokens;
+mod transfer;
 mod webauthn;
 mod webhooks;
 mod wire;

@@ -1,5 +1,7 @@
 //! People download what is kept of them, and delete their account.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::{Value, json};
 use vestibule_testkit::app::TestApp;
 use vestibule_testkit::client::Client;

@@ -47,6 +47,21 @@ const CORE: Rooms = &[
     ),
 ];
 
+const TRANSFER: Rooms = &[
+    ("wire", &[]),
+    ("base32", &[]),
+    ("account", &["wire"]),
+    ("source", &["account"]),
+    ("flat", &["account"]),
+    ("jsonl", &["source", "flat"]),
+    ("json", &["source", "flat"]),
+    ("csv", &["source", "flat"]),
+    ("import", &["account", "source", "base32"]),
+    ("export", &["account", "base32", "wire", "jsonl"]),
+    ("django", &["account", "source", "base32"]),
+    ("django_settings", &[]),
+];
+
 /// What the groups of the API share. Groups may use these, and not each other.
 const SHARED_BY_GROUPS: &[&str] =
     &["address", "answer", "caller", "door", "envelope", "input", "json", "request", "threshold", "view"];
@@ -79,6 +94,11 @@ fn no_room_of_base_uses_one_above_it() {
 #[test]
 fn no_room_of_core_uses_one_above_it() {
     hold("core", CORE);
+}
+
+#[test]
+fn no_room_of_transfer_uses_one_above_it() {
+    hold("transfer", TRANSFER);
 }
 
 #[test]

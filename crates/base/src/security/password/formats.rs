@@ -49,6 +49,14 @@ pub fn usable(hash: &str) -> bool {
     !hash.trim().is_empty() && !hash.starts_with('!')
 }
 
+/// Whether a login could be verified against this, for a hash that comes from elsewhere.
+///
+/// # Errors
+/// [`BadHash`] if not.
+pub fn check(hash: &str) -> Result<(), BadHash> {
+    Stored::parse(hash).map(drop)
+}
+
 /// Whether to hash anew once the password is known: true for all but Argon2id PHC strings with exactly `params`.
 #[must_use]
 pub fn needs_rehash(hash: &PasswordHash, params: &Argon2Params) -> bool {

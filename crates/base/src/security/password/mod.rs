@@ -16,7 +16,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use breach::{Prefix, Suffix, appears, range_of};
-pub use formats::{BadHash, needs_rehash, usable};
+pub use formats::{BadHash, check, needs_rehash, usable};
 pub use params::{Argon2Params, BadParams};
 pub use pool::{HashError, HashPool, PoolError};
 pub use validators::{

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::ceremony::CeremonyError;
-use super::credential::CredentialId;
+use super::credential::{Credential, CredentialId};
 use super::public_key::PublicKey;
 use crate::config::UserVerification;
 
@@ -26,7 +26,7 @@ pub(super) struct AuthenticatorData {
     flags: u8,
     pub(super) sign_count: u32,
     /// What was registered, if anything.
-    pub(super) created: Option<(CredentialId, PublicKey)>,
+    created: Option<(CredentialId, PublicKey)>,
 }
 
 impl AuthenticatorData {
@@ -63,6 +63,23 @@ impl AuthenticatorData {
             return Err(CeremonyError::Backup);
         }
         Ok(())
+    }
+
+    /// What was registered. The key is of an offered algorithm, and the id not too long, or they would not have been read.
+    pub(super) fn credential(self, discoverable: Option<bool>) -> Result<Credential, CeremonyError> {
+        let (user_verified, backup_eligible) = (self.user_verified(), self.backup_eligible());
+        let (backed_up, sign_count) = (self.backed_up(), self.sign_count);
+        let (id, public_key) = self.created.ok_or(CeremonyError::NoCredential)?;
+        Ok(Credential {
+            id,
+            public_key,
+            sign_count,
+            backup_eligible,
+            backed_up,
+            user_verified,
+            discoverable,
+            user_handle: None,
+        })
     }
 
     pub(super) fn user_verified(&self) -> bool {

@@ -189,15 +189,11 @@ impl RelyingParty {
         client_data::check(&parts.client_data, client_data::CREATE, &ceremony.challenge, &self.origins)?;
         let data = authenticator_data::of_attestation(&parts.attestation_object)?;
         data.check(&self.id, ceremony.user_verification)?;
-        let (user_verified, backup_eligible) = (data.user_verified(), data.backup_eligible());
-        let (backed_up, sign_count) = (data.backed_up(), data.sign_count);
-        // The key is of an offered algorithm, and the id not too long, or they would not have been read.
-        let (id, public_key) = data.created.ok_or(CeremonyError::NoCredential)?;
-        if id != response.raw_id {
+        let credential = data.credential(response.discoverable())?;
+        if credential.id != response.raw_id {
             return Err(CeremonyError::CredentialId);
         }
-        let discoverable = response.discoverable();
-        Ok(Credential { id, public_key, sign_count, backup_eligible, backed_up, user_verified, discoverable })
+        Ok(credential)
     }
 
     /// Judges the answer to [`request_options`](Self::request_options), by the steps of Level 3, 7.2. `credential` is the

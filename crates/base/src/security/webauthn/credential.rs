@@ -57,4 +57,7 @@ pub struct Credential {
     pub user_verified: bool,
     /// Whether it can be found without its id (`credProps.rk`), as far as the client said.
     pub discoverable: Option<bool>,
+    /// What it knows its owner by, if that is not what keys of this account are told: it was set up elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "base64url::optional")]
+    pub user_handle: Option<Vec<u8>>,
 }

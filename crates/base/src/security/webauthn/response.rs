@@ -3,8 +3,10 @@
 
 use serde::Deserialize;
 
+use super::authenticator_data;
 use super::base64url;
-use super::credential::CredentialId;
+use super::ceremony::CeremonyError;
+use super::credential::{Credential, CredentialId};
 
 /// The only `type` of credential there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -48,6 +50,16 @@ struct CredProps {
 }
 
 impl RegistrationResponse {
+    /// What was registered by an answer that somebody else has checked and kept: accounts that move in bring such.
+    /// Looks at its form alone; whoever registers a key asks [`super::RelyingParty::register`].
+    ///
+    /// # Errors
+    /// [`CeremonyError`] if it cannot be read, or registers nothing.
+    pub fn credential(&self) -> Result<Credential, CeremonyError> {
+        let data = authenticator_data::of_attestation(&self.response.attestation_object)?;
+        data.credential(self.discoverable())
+    }
+
     pub(super) fn discoverable(&self) -> Option<bool> {
         self.client_extension_results.cred_props.as_ref()?.rk
     }

@@ -87,7 +87,7 @@ pub(crate) async fn run(plan: &Plan, backend: Backend) -> Result<Vec<Line>, Erro
             Scenario::Tokens => tokens::run(plan, backend, &bench.product).await?,
             Scenario::Start => bench.start().await?,
             Scenario::Memory => bench.memory().await?,
-            Scenario::Sizes => sizes::run(plan, backend).await?,
+            Scenario::Sizes => Box::pin(sizes::run(plan, backend)).await?,
         });
     }
     Ok(lines)

@@ -111,6 +111,7 @@ fn m4_an_assertion_with_one_step_broken_is_refused_for_that_step() {
             backed_up: false,
             user_verified: true,
             discoverable: None,
+            user_handle: None,
         };
         let response = authentication(
             &file.credential_id.0,

@@ -1,0 +1,3 @@
+//! Accounts that move in, and what their owners can do afterwards.
+
+mod django;
