@@ -3,9 +3,9 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vestibule_base::security::Millis;
+use vestibule_base::security::{Millis, rfc_3339};
 
-use crate::wire::{base64url, opt_base64url, opt_moment, opt_secret, secret, yes};
+use crate::wire::{base64url, opt_base64url, opt_secret, secret, yes};
 
 /// One account as it travels. Secrets in it do not print; written as JSON they do.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -26,10 +26,10 @@ pub struct Account {
     #[serde(default = "yes")]
     pub is_active: bool,
     /// When it was made; not known: now.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub created_at: Option<Millis>,
     /// When its owner last entered.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub last_login_at: Option<Millis>,
     /// Addresses. The first one that says so is primary; if none does, the first verified one, else the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,10 +91,10 @@ pub struct ProviderAccount {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub extra_data: Value,
     /// When it was connected; not known: when the account was made.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub created_at: Option<Millis>,
     /// When it last logged in; not known: when it was connected.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub last_login_at: Option<Millis>,
     /// The provider's tokens, if any were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ pub struct ProviderTokens {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_secret")]
     pub refresh: Option<SecretString>,
     /// When the access token expires.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub expires_at: Option<Millis>,
 }
 
@@ -127,10 +127,10 @@ pub struct Totp {
     #[serde(default)]
     pub last_step: i64,
     /// When it was set up; not known: when the account was made.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub created_at: Option<Millis>,
     /// When it was last used.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub last_used_at: Option<Millis>,
 }
 
@@ -144,10 +144,10 @@ pub struct RecoveryCodes {
     #[serde(default = "yes")]
     pub seen: bool,
     /// When they were made; not known: when the account was made.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub created_at: Option<Millis>,
     /// When one was last used.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub last_used_at: Option<Millis>,
 }
 
@@ -196,9 +196,9 @@ pub struct Passkey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discoverable: Option<bool>,
     /// When it was set up; not known: when the account was made.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub created_at: Option<Millis>,
     /// When it was last used.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "opt_moment")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc_3339::option")]
     pub last_used_at: Option<Millis>,
 }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use vestibule_base::config::AuthenticatorType as Kind;
 use vestibule_base::security::webauthn::Credential;
-use vestibule_base::security::{Keyring, Millis};
+use vestibule_base::security::{Keyring, Millis, rfc_3339};
 use vestibule_base::storage::authenticators::Authenticator;
 use vestibule_base::storage::exports::{self, Connected};
 use vestibule_base::storage::users::{self, User};
@@ -21,7 +21,6 @@ use crate::account::{
 };
 use crate::base32;
 use crate::jsonl::{FORMAT, VERSION};
-use crate::wire::rfc3339;
 
 /// Accounts that are read at a time.
 const AT_ONCE: i64 = 500;
@@ -63,7 +62,7 @@ pub async fn export(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
     let mut conn = db.snapshot().await?;
-    let head = json!({ FORMAT: VERSION, "source": source, "exported_at": rfc3339(now) });
+    let head = json!({ FORMAT: VERSION, "source": source, "exported_at": rfc_3339::text(now) });
     writeln!(out, "{head}")?;
     let (mut count, mut after) = (0, 0);
     loop {

@@ -5,33 +5,6 @@ pub(crate) fn yes() -> bool {
     true
 }
 
-/// A moment as RFC 3339; blank if it is none that has a name.
-pub(crate) fn rfc3339(at: vestibule_base::security::Millis) -> String {
-    jiff::Timestamp::from_millisecond(at).map(|at| at.to_string()).unwrap_or_default()
-}
-
-/// Milliseconds since 1970 as RFC 3339, or nothing.
-pub(crate) mod opt_moment {
-    use serde::de::Error as _;
-    use serde::ser::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use vestibule_base::security::Millis;
-
-    #[expect(clippy::ref_option, reason = "serde hands over the field")]
-    pub(crate) fn serialize<S: Serializer>(at: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = at.map(jiff::Timestamp::from_millisecond).transpose().map_err(S::Error::custom)?;
-        written.map(|at| at.to_string()).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Millis>, D::Error> {
-        let Some(written) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let at: jiff::Timestamp = written.parse().map_err(D::Error::custom)?;
-        Ok(Some(at.as_millisecond()))
-    }
-}
-
 /// Bytes in base64url; padding is allowed when reading.
 pub(crate) mod base64url {
     use base64::Engine;

@@ -13,8 +13,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0007_imports.sql"),
     include_str!("migrations/0008_profiles.sql"),
-    include_str!("migrations/0009_instances.sql"),
-    include_str!("migrations/0010_search.sql"),
+    include_str!("migrations/0009_search.sql"),
+    include_str!("migrations/0010_instances.sql"),
 ];
 
 /// The version that this binary brings the schema to.

@@ -264,7 +264,7 @@ impl Remote {
         let token = match token_file {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|source| RemoteError::TokenFile { path: path.to_owned(), source })?,
-            None => from_environment(),
+            None => std::env::var_os(VARIABLE).and_then(|token| token.into_string().ok()).unwrap_or_default(),
         };
         if token.trim().is_empty() {
             return Err(RemoteError::NoToken);
@@ -326,14 +326,6 @@ fn address(server: &str) -> Option<Url> {
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     let fine = plain && (url.scheme() == "https" || url.scheme() == "http" && local);
     fine.then(|| Url::parse(&format!("{}/_admin/v1", url.as_str().trim_end_matches('/'))).ok()).flatten()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it is no setting of this machine's server, and has no place in a file of those"
-)]
-fn from_environment() -> String {
-    std::env::var(VARIABLE).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, RemoteError> {
