@@ -298,6 +298,11 @@ impl Builder {
     /// # Errors
     /// [`BuildError`].
     pub async fn build(self) -> Result<Vestibule, BuildError> {
+        // Settings are large, and futures that hold them are as well.
+        Box::pin(self.put_together()).await
+    }
+
+    async fn put_together(self) -> Result<Vestibule, BuildError> {
         let config = self.config;
         let secret = config.server.secret_key.as_ref().ok_or(BuildError::NoSecretKey)?;
         let fallbacks: Vec<&str> =
