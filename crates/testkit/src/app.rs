@@ -145,8 +145,7 @@ impl TestApp {
         if let Some(hooks) = &hooks {
             builder = builder.hooks(Arc::clone(hooks));
         }
-        // Boxed: the future of a whole start is large.
-        let vestibule = Box::pin(builder.build()).await;
+        let vestibule = builder.build().await;
         let vestibule = vestibule.unwrap_or_else(|error| panic!("{error}"));
         let observer = Arc::new({
             let prefix = prefix.clone();

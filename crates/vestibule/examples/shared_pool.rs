@@ -45,8 +45,7 @@ pub(crate) async fn application(
     config: Config,
     pool: SqlitePool,
 ) -> Result<(Router, Vestibule), Box<dyn std::error::Error>> {
-    // Boxed, as the future of a start is large.
-    let vestibule = Box::pin(Vestibule::builder(config).sqlite(pool.clone()).build()).await?;
+    let vestibule = Vestibule::builder(config).sqlite(pool.clone()).build().await?;
     // After Vestibule's own tables are there. A deleted user takes their notes along.
     sqlx::query(
         "CREATE TABLE IF NOT EXISTS notes (
