@@ -18,8 +18,8 @@ use crate::failure::dump;
 
 const PASSWORD: &str = "correct horse battery staple";
 /// Whoever signs up is logged in, as often as they like.
-const OPEN: &str =
-    "account = { email_verification = 'none', rate_limits = false, login_by_code_enabled = true }";
+const OPEN: &str = "account = { email_verification = 'none', rate_limits = false, login_by_code_enabled = true, \
+                    deletion_enabled = true, data_export_enabled = true }";
 
 async fn signed_up(mut client: Client, email: &str) -> (Client, Reply) {
     let reply = client.post("auth/signup", json!({ "email": email, "password": PASSWORD })).await;

@@ -327,10 +327,10 @@ fn x3_what_waits_for_a_service_that_is_configured_no_more_becomes_a_dead_letter(
         account(&app, ADA).await;
         let other = app.second_with("events.webhooks = []").await;
         // While instances are updated one by one, some know of a service that others do not.
-        app.pass(HOUR - 1);
+        app.pass(HOUR - 600);
         sweep(&other).await;
         assert!(other.vestibule.webhooks().dead_letters(0, 9).await.expect("a list").is_empty());
-        app.pass(1);
+        app.pass(600);
         sweep(&other).await;
         let letters = other.vestibule.webhooks().dead_letters(0, 9).await.expect("a list");
         assert_eq!(letters[0].failure, "its webhook is not configured any more");
