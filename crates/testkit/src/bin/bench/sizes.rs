@@ -9,6 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 use sha2::{Digest, Sha256};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use vestibule_base::security::{Keyring, Purpose, Token};
 use vestibule_base::storage::{Db, Val};
 use vestibule_base::vals;
@@ -88,6 +89,7 @@ async fn filled(plan: &Plan, backend: Backend, users: usize, name: &'static str)
     let db = Db::open(&database.url, 2).await?;
     fill(&db, backend, users).await?;
     db.close().await;
+    settle(backend, &database.url).await?;
     Ok(Sized { users, name, server, _database: database, _folder: folder })
 }
 
@@ -132,9 +134,25 @@ async fn fill(db: &Db, backend: Backend, users: usize) -> Result<(), Error> {
         }
         tx.commit().await?;
     }
-    let mut tx = db.write().await?;
-    tx.execute("ANALYZE", vec![]).await?;
-    Ok(tx.commit().await?)
+    Ok(())
+}
+
+/// What databases do by and by after so many writes, done before anything is measured.
+async fn settle(backend: Backend, url: &str) -> Result<(), Error> {
+    match backend {
+        Backend::Sqlite => {
+            let mut conn = SqliteConnection::connect(url).await?;
+            conn.execute("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            conn.close().await?;
+        }
+        Backend::Postgres => {
+            let mut conn = PgConnection::connect(url).await?;
+            conn.execute("VACUUM (ANALYZE)").await?;
+            conn.execute("CHECKPOINT").await?;
+            conn.close().await?;
+        }
+    }
+    Ok(())
 }
 
 fn sessions_of(rows: usize) -> String {
