@@ -24,6 +24,7 @@ mod builder;
 mod events;
 mod extract;
 mod http;
+mod sweep;
 mod users;
 
 pub use builder::{BuildError, Builder, Vestibule, check_providers, check_webhooks};
