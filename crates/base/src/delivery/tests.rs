@@ -180,6 +180,26 @@ async fn x5_mails_outlive_a_dead_server_and_a_restart() {
 }
 
 #[tokio::test]
+async fn x4_a_mail_in_the_hand_of_an_instance_that_dies_is_sent_by_another() {
+    let (house, mut sink) = (House::new().await, Sink::at("127.0.0.1:0").await);
+    // Connections to it are taken by the system, and nobody answers: the mail stays in hand.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dying = delivery(smtp(silent.local_addr().unwrap(), TlsMode::None));
+    house.queue(&dying, "a@example.com", "BCDF-GHJK").await;
+    let sending = dying.deliver_due(&house.db, NOW);
+    assert!(tokio::time::timeout(Duration::from_millis(500), sending).await.is_err());
+    drop(dying);
+    assert_eq!(house.waiting().await, 1);
+
+    let other = delivery(smtp(sink.address, TlsMode::None));
+    assert_eq!(other.deliver_due(&house.db, NOW).await.unwrap(), 0, "still in another's hand");
+    // As long as a sending may take, and no longer than anybody would wait for a code.
+    assert_eq!(other.deliver_due(&house.db, NOW + 60_000).await.unwrap(), 1);
+    assert!(sink.next().await.contains("BCDF-GHJK"));
+    assert_eq!(house.waiting().await, 0);
+}
+
+#[tokio::test]
 async fn x5_the_worker_goes_on_by_itself_when_the_server_is_back() {
     let (house, sink) = (House::new().await, Sink::at("127.0.0.1:0").await);
     let server = sink.die().await;
