@@ -353,6 +353,38 @@ fn x3_the_log_holds_no_secret_and_every_security_event() {
     });
 }
 
+/// Lets every insertion of a user fail, not as it is made but when its transaction ends.
+const FAIL_AT_COMMIT: [&str; 2] = [
+    "CREATE TABLE late (owner BIGINT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);
+     CREATE TRIGGER late AFTER INSERT ON users BEGIN INSERT INTO late VALUES (-1); END;",
+    "CREATE TABLE late (owner BIGINT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);
+     CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN INSERT INTO late VALUES (-1); RETURN NEW; END';
+     CREATE TRIGGER late AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION late();",
+];
+
+#[test]
+fn x4_what_could_not_be_committed_is_not_acknowledged() {
+    on_both(async |backend| {
+        let database = TestDatabase::create(backend).await;
+        let clock = Arc::new(TestClock::at(START));
+        let house = House::open(&database.url, &clock, "account.email_verification = 'none'").await;
+        database.run(FAIL_AT_COMMIT[usize::from(backend == Backend::Postgres)]).await;
+        let mut client = house.app();
+        let reply = sign_up(&mut client, "ada@example.org").await;
+        // A reference to nobody reads like an account that has just gone: whatever it says, it is no yes.
+        assert!(reply.status >= 400 && reply.status != 401, "{reply}");
+        assert_eq!(client.token(), None);
+        let mut conn = house.db().read().await.unwrap();
+        for table in
+            ["SELECT count(*) FROM users", "SELECT count(*) FROM events", "SELECT count(*) FROM outbox"]
+        {
+            let rows = conn.all(table, vals![]).await.unwrap();
+            assert_eq!(rows[0].int(0).unwrap(), 0, "{table}");
+        }
+    });
+}
+
 #[test]
 fn x4_mail_of_a_committed_flow_is_sent_after_a_restart() {
     on_both(async |backend| {
