@@ -70,7 +70,7 @@ impl Key {
     /// Opens what is stored of a key.
     ///
     /// # Errors
-    /// [`Refusal::Fault`] if what it opens is no credential.
+    /// [`crate::refusal::Refusal::Fault`] if what it opens is no credential.
     pub fn open(ctx: &Ctx, row: Authenticator) -> Outcome<Self> {
         let credential = match super::open(ctx, row.user_id, row.kind, &row.secret) {
             Ok(opened) => Some(serde_json::from_slice(&opened)?),
