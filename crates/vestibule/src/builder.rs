@@ -289,6 +289,16 @@ impl Builder {
     }
 }
 
+/// For programs that work on the database without a [`Vestibule`]: whether the key of `keyring` is the one that `db`, which
+/// has been migrated, was used with last; or that one is a former key of `keyring`, whose present one then takes its place.
+/// In a database that was not used yet, it is noted as the one to use. Ask before anything is sealed.
+///
+/// # Errors
+/// [`BuildError::OtherSecretKey`], or [`BuildError::Storage`].
+pub async fn check_secret_key(db: &Db, keyring: &Keyring) -> Result<(), BuildError> {
+    agree(db, keyring, false).await
+}
+
 /// Holds the secret key against the one that the database was used with last. An instance with another one would log out
 /// whoever another instance has logged in, and seal what the others cannot open.
 async fn agree(db: &Db, keyring: &Keyring, adopts: bool) -> Result<(), BuildError> {

@@ -27,7 +27,7 @@ mod http;
 mod sweep;
 mod users;
 
-pub use builder::{BuildError, Builder, Vestibule, check_providers, check_webhooks};
+pub use builder::{BuildError, Builder, Vestibule, check_providers, check_secret_key, check_webhooks};
 pub use events::{Events, Webhooks};
 pub use extract::{CurrentUser, RecentlyAuthenticated, Rejection};
 pub use users::{Sessions, Users};

@@ -5,13 +5,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use secrecy::ExposeSecret;
 use vestibule_base::config::Config;
 use vestibule_base::security::{Clock, SystemClock};
-use vestibule_base::storage::Db;
 use vestibule_transfer::export;
 
-use super::{Failure, Settings, keyring};
+use super::{Failure, Settings, open};
 use crate::output;
 
 /// A line of progress for so many accounts.
@@ -50,9 +48,7 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
 }
 
 async fn write(config: &Config, out: &mut impl Write) -> Result<u64, Failure> {
-    let keyring = keyring(config)?;
-    let db = Db::open(config.database_url().expose_secret(), 2).await?;
-    db.migrate().await?;
+    let (db, keyring) = open(config).await?;
     let mut told = 0;
     let mut progress = |count: u64| {
         if count / TOLD_EVERY > told {

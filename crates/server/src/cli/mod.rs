@@ -21,11 +21,11 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret;
 use vestibule_base::config::{Config, ConfigError, Finding, Severity, Source, check};
 use vestibule_base::security::Keyring;
-use vestibule_base::storage::{BackupError, RestoreError, StorageError};
+use vestibule_base::storage::{BackupError, Db, RestoreError, StorageError};
 
 use crate::output;
 use crate::secrets::{self, SecretsError};
-use vestibule::{AdminError, BuildError, Fault, NotTaken, ProviderFailure};
+use vestibule::{AdminError, BuildError, Fault, NotTaken, ProviderFailure, check_secret_key};
 
 /// A headless authentication server.
 #[derive(Debug, Parser)]
@@ -219,12 +219,16 @@ impl Settings {
     }
 }
 
-/// What is derived from the secret keys of settings that were prepared.
-fn keyring(config: &Config) -> Result<Keyring, Failure> {
+/// The database of settings that were prepared, up to date, and the keys that its secrets are sealed with.
+async fn open(config: &Config) -> Result<(Db, Keyring), Failure> {
     let secret = config.server.secret_key.as_ref().ok_or(BuildError::NoSecretKey)?;
     let former: Vec<&str> =
         config.server.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
-    Ok(Keyring::new(secret.expose_secret(), &former))
+    let keyring = Keyring::new(secret.expose_secret(), &former);
+    let db = Db::open(config.database_url().expose_secret(), 2).await?;
+    db.migrate().await?;
+    check_secret_key(&db, &keyring).await?;
+    Ok((db, keyring))
 }
 
 /// What was found, after the line or variable that it was found in.

@@ -103,3 +103,34 @@ fn a_table_is_taken_but_for_its_bad_lines() {
     assert!(complaint(&run(folder.path(), &["import", "newer.jsonl"])).contains("version 9"));
     assert_eq!(run(folder.path(), &["import"]).status.code(), Some(2));
 }
+
+#[test]
+fn nothing_is_sealed_under_a_key_that_the_database_does_not_know() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for backend in Backend::all() {
+        let folder = TempDir::new().unwrap();
+        let database = runtime.block_on(TestDatabase::create(*backend));
+        configure(folder.path(), "of the server", Some(&database.url));
+        let eve = ["users", "create", "--email", "eve@example.org"];
+        said(&run(folder.path(), &eve));
+        let account = r#"{"source_id": "1", "username": "ada", "totp": {"secret": "MZXW6YTBOIMZXW6YTBOI"}}"#;
+        fs::write(folder.path().join("accounts.jsonl"), account).unwrap();
+
+        configure(folder.path(), "another one", Some(&database.url));
+        for command in [
+            &["import", "accounts.jsonl"][..],
+            &["import", "accounts.jsonl", "--dry-run"],
+            &["export"],
+            &["export", "--output", "out.jsonl"],
+        ] {
+            let line = complaint(&run(folder.path(), command));
+            assert!(line.contains("server.secret_key: not the one"), "{command:?}: {line}");
+        }
+        assert!(!folder.path().join("out.jsonl").exists());
+        configure(folder.path(), "of the server", Some(&database.url));
+        let list = said(&run(folder.path(), &["users", "list"]));
+        assert!(list.contains("eve@example.org") && !list.contains("ada"), "{list}");
+        let text = said(&run(folder.path(), &["import", "accounts.jsonl"]));
+        assert!(text.starts_with("1 taken (0 of them not whole), 0 already there"), "{text}");
+    }
+}

@@ -5,13 +5,11 @@ mod django_settings;
 mod file;
 
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
 use serde_json::json;
 use vestibule_base::security::SystemClock;
-use vestibule_base::storage::Db;
 use vestibule_transfer::{Ids, Importer, Note, Options, Report, Source, Watcher};
 
-use super::{Common, Failure, keyring};
+use super::{Common, Failure, open};
 use crate::output;
 
 /// A line of progress for so many accounts.
@@ -74,9 +72,7 @@ struct How {
 /// went.
 async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Failure> {
     let config = how.common.settings.prepare()?;
-    let keyring = keyring(&config)?;
-    let db = Db::open(config.database_url().expose_secret(), 2).await?;
-    db.migrate().await?;
+    let (db, keyring) = open(&config).await?;
     let options = Options {
         ids: match (how.renumber, how.new_ids) {
             (_, true) => Ids::New,
