@@ -86,6 +86,20 @@ impl Draft {
         }
     }
 
+    /// Sets a key to what the lack of a setting means; only speaks of it where that lack is not certain (`is_open`).
+    pub(super) fn presume(&mut self, section: &str, key: &str, value: Toml, comment: &str, is_open: bool) {
+        if is_open {
+            let value = inline(&value);
+            self.mention(
+                section,
+                key,
+                &format!("{comment}: {value}, unless what is not read here says otherwise"),
+            );
+        } else {
+            self.set(section, key, value, comment);
+        }
+    }
+
     /// Speaks of a key without setting it.
     pub(super) fn mention(&mut self, section: &str, key: &str, comment: &str) {
         self.put(section, key, None, comment);

@@ -43,7 +43,10 @@ pub(super) fn fill_in(module: &Module, draft: &mut Draft) {
             _ => &["username"],
         };
         let whence = method.map_or("django-allauth's default", |_| "ACCOUNT_AUTHENTICATION_METHOD");
-        draft.set("account", "login_methods", texts(methods), whence);
+        let is_open =
+            ["ACCOUNT_LOGIN_METHODS", "ACCOUNT_AUTHENTICATION_METHOD"].map(|name| module.is_open(name));
+        let is_open = method.is_none() && is_open.contains(&true);
+        draft.presume("account", "login_methods", texts(methods), whence, is_open);
     }
     if !draft.has("account", "signup_fields") {
         let email = flag("ACCOUNT_EMAIL_REQUIRED", false);
@@ -59,13 +62,16 @@ pub(super) fn fill_in(module: &Module, draft: &mut Draft) {
         .filter_map(|(asked, field)| asked.then_some(field))
         .collect();
         let older = NAMES.iter().filter(|name| name.contains("REQUIRED") || name.contains("SIGNUP"));
+        let is_open =
+            module.is_open("ACCOUNT_SIGNUP_FIELDS") || older.clone().any(|name| module.is_open(name));
         let older: Vec<&str> = older.copied().filter(|name| module.get(name).is_some()).collect();
         let whence = if older.is_empty() { "django-allauth's default".to_owned() } else { older.join(", ") };
-        draft.set("account", "signup_fields", texts(&fields), &whence);
+        draft.presume("account", "signup_fields", texts(&fields), &whence, is_open);
     }
     if !draft.has("account", "email_verification") {
         let whence = "django-allauth's default. \"mandatory\" is safer: nobody holds an account under somebody else's address";
-        draft.set("account", "email_verification", Toml::from("optional"), whence);
+        let is_open = module.is_open("ACCOUNT_EMAIL_VERIFICATION");
+        draft.presume("account", "email_verification", Toml::from("optional"), whence, is_open);
     }
     rate_limits(module, draft);
 }

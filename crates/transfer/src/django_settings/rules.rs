@@ -241,9 +241,7 @@ fn validators(value: &Value, at: &str, draft: &mut Draft) {
 /// Django speaks plainly unless it is told otherwise.
 fn encryption(module: &Module, draft: &mut Draft) {
     let on = |name: &str| module.get(name) == Some(&Value::Bool(true));
-    let open = ["EMAIL_USE_TLS", "EMAIL_USE_SSL"]
-        .into_iter()
-        .find(|name| matches!(module.get(name), Some(Value::Env(_) | Value::Unknown(_))));
+    let open = ["EMAIL_USE_TLS", "EMAIL_USE_SSL"].into_iter().find(|name| module.is_open(name));
     if on("EMAIL_USE_SSL") {
         draft.set("email", "tls", Toml::from("tls"), "EMAIL_USE_SSL");
     } else if on("EMAIL_USE_TLS") {
@@ -265,7 +263,14 @@ fn installed(module: &Module, value: &Value, at: &str, draft: &mut Draft) {
     let apps: Vec<&str> = value.list().iter().filter_map(Value::text).collect();
     let has = |app: &str| apps.iter().any(|own| *own == app || own.starts_with(&format!("{app}.apps.")));
     if !has("allauth.mfa") && module.get("MFA_SUPPORTED_TYPES").is_none() {
-        draft.set("mfa", "supported_types", Toml::Array(Vec::new()), &format!("{at} has no allauth.mfa"));
+        let comment = format!("{at} has no allauth.mfa");
+        draft.presume(
+            "mfa",
+            "supported_types",
+            Toml::Array(Vec::new()),
+            &comment,
+            module.is_open("INSTALLED_APPS"),
+        );
     }
     if has("allauth.idp") || apps.iter().any(|app| app.starts_with("allauth.idp")) {
         draft.note(at, "allauth.idp: Vestibule is no identity provider for others");

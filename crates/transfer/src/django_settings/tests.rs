@@ -61,6 +61,37 @@ fn defaults_of_django_allauth_are_written_down() {
 }
 
 #[test]
+fn what_another_file_may_say_is_left_to_the_operator() {
+    let sources = [
+        "from .base import *\nINSTALLED_APPS += ['debug_toolbar']\n",
+        "INSTALLED_APPS = ['allauth.account', *MORE]\nif MODERN:\n    ACCOUNT_LOGIN_METHODS = {'email'}\n\
+             ACCOUNT_EMAIL_VERIFICATION = env('V')\nACCOUNT_SIGNUP_FIELDS = fields()\n",
+    ];
+    for source in sources {
+        for (section, key) in [
+            ("account", "login_methods"),
+            ("account", "signup_fields"),
+            ("account", "email_verification"),
+            ("mfa", "supported_types"),
+        ] {
+            assert_eq!(said(source, section, key), "", "{source}");
+            assert!(translated(source).contains(&format!("# {key} =")), "{key} in {source}");
+        }
+    }
+    assert_eq!(said("from .base import *\nEMAIL_HOST = 'mail'\n", "email", "tls"), "");
+}
+
+#[test]
+fn depth_is_bounded() {
+    let keys = format!("A = {{}}\nA{} = 1\n", "['k']".repeat(100_000));
+    let wrapped = format!("ALLOWED_HOSTS = []\n{}", "ALLOWED_HOSTS = [ALLOWED_HOSTS]\n".repeat(20_000));
+    let brackets = format!("ALLOWED_HOSTS = {}{}\n", "[".repeat(100_000), "]".repeat(100_000));
+    for source in [keys, wrapped, brackets] {
+        assert!(Config::from_toml(&translated(&source)).is_ok());
+    }
+}
+
+#[test]
 fn older_words_mean_what_they_meant() {
     let source = "ACCOUNT_AUTHENTICATION_METHOD = 'username_email'\nACCOUNT_EMAIL_REQUIRED = True\n\
                   ACCOUNT_SIGNUP_PASSWORD_ENTER_TWICE = False\nACCOUNT_EMAIL_VERIFICATION = True\n\

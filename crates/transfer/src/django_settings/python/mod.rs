@@ -62,6 +62,15 @@ impl Module {
         Ok(parse::module(source, &token::lines(source)?))
     }
 
+    /// Whether the program may end up with something else than what is read here: what it says depends on something, or
+    /// it may say it in a file that is not followed.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let value = self.get(name);
+        self.conditional.iter().any(|(conditional, _)| conditional == name)
+            || value.is_some_and(Value::is_open)
+            || value.is_none() && !self.imports.is_empty()
+    }
+
     /// What a setting is.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.settings.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
@@ -69,6 +78,15 @@ impl Module {
 }
 
 impl Value {
+    /// Whether it, or a part of a list, is not known here.
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Env(_) | Self::Unknown(_) => true,
+            Self::List(items) => items.iter().any(Self::is_open),
+            _ => false,
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

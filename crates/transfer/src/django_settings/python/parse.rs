@@ -3,7 +3,7 @@
 use super::token::{Kind, Line, Token};
 use super::{Assignment, Env, Module, Value};
 
-/// How deep brackets may be nested. Settings have some six levels.
+/// How deep brackets may be nested, and values that are made of others. Settings have some six levels.
 const DEEPEST: usize = 60;
 /// The most values that another setting may be made of: each line could double them.
 const LARGEST: usize = 10_000;
@@ -105,6 +105,11 @@ fn set(module: &mut Module, name: &str, keys: &[Value], value: Value, line: usiz
         module.settings.push(Assignment { name: name.to_owned(), value: Value::Dict(Vec::new()), line });
         module.settings.len() - 1
     });
+    let (keys, value) = if keys.len() + depth(&value) <= DEEPEST {
+        (keys, value)
+    } else {
+        (&[][..], Value::Unknown("nested too deep for a setting".to_owned()))
+    };
     if let Some(setting) = module.settings.get_mut(at) {
         setting.line = line;
         put(&mut setting.value, keys, value);
@@ -413,6 +418,17 @@ fn size(value: &Value) -> usize {
         Value::List(items) => items.iter().map(size).sum(),
         Value::Dict(entries) => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
         Value::Text(text) => text.len() / 100,
+        _ => 0,
+    }
+}
+
+/// How many levels a value has.
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::List(items) => items.iter().map(depth).max().unwrap_or(0),
+        Value::Dict(entries) => {
+            entries.iter().map(|(key, value)| depth(key).max(depth(value))).max().unwrap_or(0)
+        }
         _ => 0,
     }
 }
