@@ -14,6 +14,7 @@ const LONGEST: usize = 1024 * 1024;
 pub struct Csv<R> {
     reader: R,
     name: String,
+    /// Their names; one that is ignored has none.
     columns: Vec<String>,
     separator: u8,
     /// Lines that were read.
@@ -37,8 +38,10 @@ impl<R: BufRead> Csv<R> {
         }
         let columns = cells(&head, csv.separator).map_err(|why| csv.error(why.to_owned()))?;
         csv.columns = columns.iter().map(|column| column.trim().to_lowercase()).collect();
-        let is_ignored = |column: &String| ignored.iter().any(|name| name.trim().to_lowercase() == *column);
-        let unknown = |column: &&String| !COLUMNS.contains(&column.as_str()) && !is_ignored(column);
+        let names = |name: &str, column: &str| name.trim().to_lowercase() == column;
+        let unknown = |column: &&String| {
+            !COLUMNS.contains(&column.as_str()) && !ignored.iter().any(|name| names(name, column))
+        };
         let unknown: Vec<&str> = csv.columns.iter().filter(unknown).map(String::as_str).collect();
         if !unknown.is_empty() {
             let reason = format!(
@@ -50,6 +53,9 @@ impl<R: BufRead> Csv<R> {
         }
         if (1..csv.columns.len()).any(|at| csv.columns[..at].contains(&csv.columns[at])) {
             return Err(csv.error("a column comes twice".to_owned()));
+        }
+        for column in csv.columns.iter_mut().filter(|column| ignored.iter().any(|name| names(name, column))) {
+            column.clear();
         }
         Ok(csv)
     }
@@ -153,6 +159,19 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ignored_column_says_nothing_even_if_its_name_is_known() {
+        let table = "email,email_verified,totp_secret\na@example.org,yes,MZXW6YTBOIMZXW6YTBOI\n";
+        let ignored = ["Email_Verified".to_owned(), "totp_secret".to_owned()];
+        let mut csv = Csv::open(table.as_bytes(), "u.csv", &ignored).unwrap();
+        let line = csv.text().unwrap().unwrap();
+        let account = csv.account(&line).unwrap();
+        assert_eq!((account.emails[0].verified, account.totp.is_none()), (false, true));
+        // Twice is still once too often.
+        let twice = "email,email\n";
+        assert!(Csv::open(twice.as_bytes(), "u.csv", &["email".to_owned()]).is_err());
+    }
 
     #[test]
     fn cells_are_cut_as_rfc_4180_says() {
