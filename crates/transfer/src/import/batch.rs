@@ -59,7 +59,7 @@ pub(super) async fn write(
 ) -> Result<Vec<Fate>, ImportError> {
     let source = &importer.options.source;
     let ids = accounts.iter().map(|account| account.source_id.clone()).collect();
-    let mut known: HashSet<String> = imports::known(tx, source, ids).await?.into_iter().collect();
+    let known: HashSet<String> = imports::known(tx, source, ids).await?.into_iter().collect();
     let fresh: Vec<&Ready> = accounts.iter().filter(|account| !known.contains(&account.source_id)).collect();
     let mut batch = Batch::beside(importer, tx, &fresh).await?;
     let mut fates = Vec::with_capacity(accounts.len());
@@ -69,11 +69,8 @@ pub(super) async fn write(
             continue;
         }
         match batch.admit(account) {
-            Ok(()) => {
-                known.insert(account.source_id.clone());
-                // Neither is known yet.
-                fates.push(Fate::Taken { id: 0, problems: Vec::new() });
-            }
+            // Neither is known yet.
+            Ok(()) => fates.push(Fate::Taken { id: 0, problems: Vec::new() }),
             Err(problems) => fates.push(Fate::Skipped(problems)),
         }
     }

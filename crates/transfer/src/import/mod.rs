@@ -5,7 +5,8 @@ mod prepare;
 mod reason;
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,7 +17,7 @@ use vestibule_base::storage::{Db, StorageError};
 use crate::source::{Item, ReadError, Source};
 use batch::{Fate, MadeUp};
 use prepare::Ready;
-use reason::Problem;
+use reason::{Problem, Reason};
 
 /// How often a batch is tried that meets what others do to the database at the same time.
 const TRIES: usize = 3;
@@ -152,7 +153,7 @@ impl<'a> Importer<'a> {
         source: &mut impl Source,
         watcher: &mut dyn Watcher,
     ) -> Result<Report, ImportError> {
-        let mut report = Report::default();
+        let (mut report, mut seen) = (Report::default(), Seen::default());
         // A dry run is one transaction, so that accounts meet those of earlier batches as in a real one.
         let mut dry = match self.options.dry_run {
             true => Some((self.db.write().await?, MadeUp::new())),
@@ -164,7 +165,7 @@ impl<'a> Importer<'a> {
                 // With the transaction, all that a dry run did is gone.
                 return Ok(report);
             }
-            let ready = self.prepare(items, &mut report, watcher);
+            let ready = self.prepare(items, &mut seen, &mut report, watcher);
             let fates = match &mut dry {
                 Some((tx, made_up)) => batch::write(self, tx, &ready, Some(made_up)).await?,
                 None => self.write(&ready).await?,
@@ -179,12 +180,24 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn prepare(&self, items: Vec<Item>, report: &mut Report, watcher: &mut dyn Watcher) -> Vec<Ready> {
+    fn prepare(
+        &self,
+        items: Vec<Item>,
+        seen: &mut Seen,
+        report: &mut Report,
+        watcher: &mut dyn Watcher,
+    ) -> Vec<Ready> {
         let now = self.clock.now();
         let mut ready = Vec::with_capacity(items.len());
         for item in items {
             match prepare::prepare(self.config, now, item) {
-                Ok(account) => ready.push(account),
+                Ok(account) if seen.is_new(&account.source_id) => ready.push(account),
+                // Were it taken for one of an earlier run, somebody would be missed by nobody.
+                Ok(account) => {
+                    let what = format!("source_id {:?}: came before in this source", account.source_id);
+                    let fate = Fate::Skipped(vec![Reason::Twice.because(what)]);
+                    report.count(account, fate, watcher);
+                }
                 Err(hopeless) => {
                     report.skipped += 1;
                     report.tell(hopeless.place, hopeless.source_id, None, hopeless.problems, watcher);
@@ -208,6 +221,19 @@ impl<'a> Importer<'a> {
                 }
             }
         }
+    }
+}
+
+/// The accounts that a run has met: eight bytes of each, by a hash that nobody can foresee.
+#[derive(Debug, Default)]
+struct Seen {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Seen {
+    fn is_new(&mut self, source_id: &str) -> bool {
+        self.hashes.insert(self.hasher.hash_one(source_id))
     }
 }
 

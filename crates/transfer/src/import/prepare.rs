@@ -21,6 +21,8 @@ use crate::source::Item;
 const LARGEST_ID: i64 = (1 << 53) - 1;
 /// Bytes that a key may know its owner by (WebAuthn Level 3, 5.4.3).
 const LONGEST_HANDLE: usize = 64;
+/// Bytes of what other systems call people and themselves: keys of an index.
+const LONGEST_KEY: usize = 500;
 /// Bytes of extra fields, as JSON.
 const LARGEST_FIELDS: usize = 64 * 1024;
 /// A TOTP secret of 80 bits is the shortest that apps ever made.
@@ -101,8 +103,8 @@ pub(super) fn prepare(config: &Config, now: Millis, item: Item) -> Result<Ready,
             return Err(Hopeless { place, source_id: None, problems });
         }
     };
-    if account.source_id.is_empty() {
-        problems.push(Reason::Unread.because("source_id is empty".to_owned()));
+    if !is_key(&account.source_id) {
+        problems.push(Reason::Unread.because(format!("source_id: {NO_KEY}")));
         return Err(Hopeless { place, source_id: None, problems });
     }
     let mut look = Look { config, created_at: account.created_at.unwrap_or(now), problems };
@@ -165,6 +167,11 @@ impl Look<'_> {
         let hash = account.password.as_ref().map(ExposeSecret::expose_secret).filter(|hash| usable(hash))?;
         let hash = known_spelling(hash);
         match check(&hash) {
+            // No text may hold it, says PostgreSQL.
+            Ok(()) if hash.contains('\0') => {
+                self.problem(Reason::Password, "password: it holds a NUL".to_owned());
+                None
+            }
             Ok(()) => Some(hash),
             Err(bad) => {
                 self.problem(Reason::Password, format!("password: {bad}"));
@@ -225,9 +232,11 @@ impl Look<'_> {
     }
 
     fn provider(&mut self, one: ProviderAccount) -> Option<ReadyProvider> {
-        if one.provider.is_empty() || one.uid.is_empty() {
-            self.problem(Reason::Provider, "a provider account without provider or uid".to_owned());
-            return None;
+        for (name, key) in [("provider", &one.provider), ("uid", &one.uid)] {
+            if !is_key(key) {
+                self.problem(Reason::Provider, format!("{name} of a provider account: {NO_KEY}"));
+                return None;
+            }
         }
         let created_at = one.created_at.unwrap_or(self.created_at);
         Some(ReadyProvider {
@@ -284,7 +293,7 @@ impl Look<'_> {
     /// `handle`: what the owner's id made keys know them by, where the key itself says nothing.
     fn key(&mut self, key: Passkey, handle: Option<&[u8]>) -> Option<ReadyKey> {
         let name = if key.name.is_empty() { "Key".to_owned() } else { key.name };
-        let name: String = name.chars().take(LONGEST_NAME as usize).collect();
+        let name: String = name.chars().filter(|c| *c != '\0').take(LONGEST_NAME as usize).collect();
         let Some(id) = CredentialId::new(key.credential_id) else {
             self.problem(Reason::Passkey, format!("passkey {name:?}: its id has not 1 to 1023 bytes"));
             return None;
@@ -318,6 +327,14 @@ impl Look<'_> {
             last_used_at: key.last_used_at,
         })
     }
+}
+
+/// What [`is_key`] asks for, in words.
+const NO_KEY: &str = "not 1 to 500 bytes of text without NUL";
+
+/// Whether the databases can find something by it.
+fn is_key(text: &str) -> bool {
+    (1..=LONGEST_KEY).contains(&text.len()) && !text.contains('\0')
 }
 
 /// Makes one address primary, if none is: the first verified one, else the first.

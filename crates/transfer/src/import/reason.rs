@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     Unread,
+    Twice,
     Id,
     Username,
     Password,
@@ -40,12 +41,13 @@ impl Reason {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Unread => "could not be read",
+            Self::Twice => "comes twice in the source",
             Self::Id => "id out of range",
             Self::Username => "username not allowed",
             Self::Password => "password hash of no use",
             Self::Email => "email address not allowed",
             Self::Phone => "phone number not allowed",
-            Self::Provider => "provider account incomplete",
+            Self::Provider => "provider account of no use",
             Self::Totp => "TOTP secret of no use",
             Self::RecoveryCodes => "recovery code of no use",
             Self::Passkey => "passkey of no use",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vestibule_base::config::Config;
 use vestibule_base::security::Keyring;
 use vestibule_base::security::webauthn::Algorithm;
+use vestibule_base::storage::Db;
 use vestibule_testkit::app::TestApp;
 use vestibule_testkit::authenticator::{Authenticator, BACKUP_ELIGIBLE, Lie};
 use vestibule_testkit::client::{Client, Reply};
@@ -85,6 +86,19 @@ impl Project {
         let mut notes = Notes::default();
         let report = importer.run(&mut django, &mut notes).await.expect("an import");
         (report, notes)
+    }
+
+    /// All that is in it: the file, or its tables as text.
+    async fn contents(&self) -> Vec<u8> {
+        if let Some(path) = self.database.url.strip_prefix("sqlite://") {
+            return std::fs::read(path).expect("a file");
+        }
+        let db = Db::open(&self.database.url, 1).await.expect("the database");
+        let mut conn = db.read().await.expect("a connection");
+        let sql = "SELECT CAST(database_to_xml(true, false, '') AS TEXT)";
+        let text = conn.all(sql, Vec::new()).await.expect("rows")[0].text(0).expect("text");
+        assert!(text.contains("alice@example.org"));
+        text.into_bytes()
     }
 
     fn of_person(&self, name: &str, what: &str) -> &str {
@@ -372,10 +386,10 @@ fn x1_the_source_is_not_touched() {
     on_both(async |backend| {
         let project = Project::filled(backend).await;
         let server = TestApp::start(backend, SETTINGS).await;
+        let before = project.contents().await;
+        project.move_in(&server, usual()).await;
+        assert_eq!(project.contents().await, before);
         if let Some(path) = project.database.url.strip_prefix("sqlite://") {
-            let before = std::fs::read(path).expect("a file");
-            project.move_in(&server, usual()).await;
-            assert_eq!(std::fs::read(path).expect("the file"), before);
             let folder = std::path::Path::new(path).parent().expect("a folder");
             assert_eq!(std::fs::read_dir(folder).expect("a folder").count(), 1);
         }

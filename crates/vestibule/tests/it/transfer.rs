@@ -9,18 +9,20 @@ use vestibule_base::security::{Clock, Keyring};
 use vestibule_base::storage::imports::{self, Key};
 use vestibule_base::vals;
 use vestibule_testkit::app::TestApp;
-use vestibule_testkit::authenticator::Lie;
+use vestibule_testkit::authenticator::{Authenticator, Lie};
+use vestibule_testkit::client::Reply;
 use vestibule_testkit::database::{Backend, on_both};
 use vestibule_testkit::idp::{Idp, Person};
+use vestibule_testkit::totp::{AuthenticatorApp, PERIOD};
 use vestibule_transfer::{
-    Account, Csv, Email, Ids, Importer, Item, JsonLines, JsonList, Note, Options, Phone, ReadError, Report,
-    Source, Watcher, export,
+    Account, Csv, Email, Ids, Importer, Item, JsonLines, JsonList, Note, Options, Phone, ProviderAccount,
+    ReadError, Report, Source, Watcher, export,
 };
 
 use super::codes::{PASSWORD, account, entered, login};
 use super::mfa::{ADA, EVE, codes, enrol as enrol_totp, half_way, second_factor};
 use super::social::{bring, connected, user};
-use super::webauthn::{ORIGIN, SETTINGS, enrol, key, sent, signed};
+use super::webauthn::{ORIGIN, SETTINGS, enrol, key, options, sent};
 
 const KEY: &str = "the secret key of tests, known to all the world";
 const OTHER_KEY: &str = "another secret key, of the server that they move to";
@@ -161,6 +163,9 @@ fn people_come_in_by_all_that_they_had() {
         bring(&mut client, &idp, "connect", &at_idp).await.expect(200);
         let mut second = half_way(old.app(), ADA).await;
         second_factor(&mut second, &spent).await.expect(200);
+        let seen = totp.code(&old);
+        second_factor(&mut half_way(old.app(), ADA).await, &seen).await.expect(200);
+        counted(&old, &mut passkey, 7).await.expect(200);
 
         let new = TestApp::start_with(
             other(backend),
@@ -184,6 +189,8 @@ fn people_come_in_by_all_that_they_had() {
 
         // Password and the code generator, whose step goes on where it stood.
         let mut client = half_way(new.app(), ADA).await;
+        second_factor(&mut client, &seen).await.expect(400);
+        new.pass(PERIOD);
         second_factor(&mut client, &totp.code(&new)).await.expect(200);
         assert_eq!(connected(&mut client).await, ["ada-there"]);
         let moved = user(&mut client).await;
@@ -191,23 +198,34 @@ fn people_come_in_by_all_that_they_had() {
         let mut client = half_way(new.app(), ADA).await;
         second_factor(&mut client, &spent).await.expect(400);
         second_factor(&mut client, &left).await.expect(200);
-        // The passkey alone, which shows the old id.
-        let mut client = new.app();
-        let assertion = signed(&mut passkey, &mut client, LOGIN).await;
-        client.post(LOGIN, sent(&assertion)).await.expect(200);
-        assert_eq!(user(&mut client).await, moved);
+        // The passkey alone, which shows the old id, and whose counter goes on where it stood.
+        counted(&new, &mut passkey, 7).await.expect(400);
+        let reply = counted(&new, &mut passkey, 8).await;
+        assert_eq!(reply.expect(200).data()["user"]["id"], moved);
         // The provider, then the passkey as a second factor.
         let mut client = new.app();
         bring(&mut client, &idp, "login", &at_idp).await.expect(401);
         let reply = client.get("auth/webauthn/authenticate").await.expect(200);
         let asked = reply.data()["request_options"].clone();
-        let assertion = passkey.get(&asked, ORIGIN, &Lie::default());
+        let assertion = passkey.get(&asked, ORIGIN, &count(9));
         client.post("auth/webauthn/authenticate", sent(&assertion)).await.expect(200);
         assert_eq!(user(&mut client).await, moved);
         // And on it goes: what is exported again is the same but for the id.
         let again = exported(&new, OTHER_KEY).await;
         assert!(again.contains("\"user_handle\":\"MQ\""), "the handle of id 1 is kept: {again}");
     });
+}
+
+fn count(sign_count: u32) -> Lie {
+    Lie { sign_count: Some(sign_count), ..Lie::default() }
+}
+
+/// Logs in by a passkey whose counter says so.
+async fn counted(server: &TestApp, passkey: &mut Authenticator, sign_count: u32) -> Reply {
+    let mut client = server.app();
+    let asked = options(&mut client, LOGIN).await;
+    let assertion = passkey.get(&asked, ORIGIN, &count(sign_count));
+    client.post(LOGIN, sent(&assertion)).await
 }
 
 #[test]
@@ -341,6 +359,131 @@ fn h6_what_is_in_use_stays_with_whom_it_belongs_to() {
         let careless = Options { lose_second_factors: true, ..Options::new("s") };
         let (report, _) = take(&server, careless, &mut List::of(list)).await;
         assert_eq!((report.taken, report.already_there, report.skipped), (1, 12, 4));
+    });
+}
+
+#[test]
+fn what_no_database_can_hold_or_comes_twice_is_left_out_by_name() {
+    on_both(async |backend| {
+        let server = TestApp::start(backend, "").await;
+        let abroad = |provider: &str, uid: &str| ProviderAccount {
+            provider: provider.to_owned(),
+            uid: uid.to_owned(),
+            ..ProviderAccount::default()
+        };
+        let (nul, long) = ("a\0b", "x".repeat(501));
+        let mut list = people(1, 12);
+        list[0].source_id = nul.to_owned();
+        list[1].source_id = long.clone();
+        list[2].providers = vec![abroad("idp", nul), abroad("idp", "good")];
+        list[3].providers = vec![abroad(nul, "1"), abroad("idp", &long)];
+        list[4].password = Some(format!("md5$a\0b${}", "0".repeat(32)).into());
+        list[5].username = Some(nul.to_owned());
+        list[6].emails[0].email = format!("{nul}@example.org");
+        list[7].phone = Some(Phone { phone: format!("+316123456{nul}"), verified: true });
+        list[8].fields = serde_json::from_value(json!({ "note": nul })).expect("fields");
+        // In another batch than the one that it repeats.
+        list[11].source_id = "10".to_owned();
+        let options = Options { batch: 5, ..Options::new("s") };
+        let (report, kept) = take(&server, options, &mut List::of(list)).await;
+        let expected = [
+            "a\0b not: source_id: not 1 to 500 bytes",
+            &format!("{long} not: source_id: not 1 to 500 bytes"),
+            "3 taken: uid of a provider account: not 1 to 500 bytes",
+            "4 taken: provider of a provider account: not 1 to 500 bytes of text without NUL; uid",
+            "5 taken: password: ",
+            "6 taken: username ",
+            "7 taken: email ",
+            "8 taken: phone ",
+            "10 not: source_id \"10\": came before in this source",
+        ];
+        let lines = kept.lines();
+        assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.starts_with(expected), "{line}\n{expected}");
+        }
+        assert_eq!((report.taken, report.already_there, report.skipped), (9, 0, 3));
+        assert_eq!(rows(&server).await[3], 1);
+    });
+}
+
+#[test]
+fn h6_what_nobody_proved_gives_way_to_who_has_also_when_it_is_there_already() {
+    on_both(async |backend| {
+        let settings = "account = { login_methods = ['email', 'phone'], signup_fields = ['email', 'phone', 'password1*'] }";
+        let server = TestApp::start(backend, settings).await;
+        let holding = |number: i64, verified| {
+            let mut one = person(number, "both@example.org");
+            one.emails[0].verified = verified;
+            one.phone = Some(Phone { phone: "+31612345678".to_owned(), verified });
+            one
+        };
+        for (name, number, verified) in [("first", 1, false), ("second", 2, true)] {
+            let mut list = List::of(vec![holding(number, verified)]);
+            let (report, kept) = take(&server, Options::new(name), &mut list).await;
+            assert_eq!((report.taken, report.partial), (1, 0), "{:?}", kept.lines());
+        }
+        let (report, _) = take(&server, Options::new("third"), &mut List::of(vec![holding(3, true)])).await;
+        assert_eq!(report.skipped, 1);
+        let mut tx = server.db.write().await.expect("a connection");
+        for sql in [
+            "SELECT user_id FROM emails WHERE claim IS NOT NULL",
+            "SELECT user_id FROM phones WHERE claim IS NOT NULL",
+        ] {
+            let holders = tx.all(sql, vals![]).await.expect("rows");
+            let holders: Vec<i64> = holders.iter().map(|row| row.int(0).expect("a user")).collect();
+            assert_eq!(holders, [2], "{sql}");
+        }
+    });
+}
+
+#[test]
+fn a_table_says_who_may_come_in_and_by_what() {
+    on_both(async |backend| {
+        let settings = "account.rate_limits = false\naccount.login_methods = ['email', 'username']
+             account.signup_fields = ['email*', 'username*', 'password1*']";
+        let server = TestApp::start(backend, settings).await;
+        account(&server, EVE).await;
+        let mut conn = server.db.read().await.expect("a connection");
+        let found = conn.all("SELECT password FROM users", vals![]).await.expect("rows");
+        let hash = found[0].text(0).expect("a hash");
+        drop(conn);
+        let table = format!(
+            "source_id;id;username;email;email_verified;phone;phone_verified;password_hash;is_active;created_at;last_login_at;totp_secret\n\
+             a;70;Ada;{ADA};1;+31612345678;y;{hash};t;2020-02-29;2024-05-01T12:00:00+02:00;\n\
+             b;71;off;off@example.org;true;;;{hash};0;;;\n\
+             c;72;new;new@example.org;n;;;{hash};;;;\n\
+             d;73;two;two@example.org;yes;;;{hash};yes;;;gezdgnbv gy3tqojq gezdgnbv gy3tqojq\n"
+        );
+        let mut csv = Csv::open(table.as_bytes(), "users.csv", &[]).expect("a table");
+        let (report, kept) = take(&server, Options::new("csv"), &mut csv).await;
+        assert_eq!((report.taken, report.partial), (4, 0), "{:?}", kept.lines());
+
+        for name in [json!({ "email": ADA }), json!({ "username": "ada" })] {
+            let mut typed = name;
+            typed["password"] = PASSWORD.into();
+            let reply = server.app().post("auth/login", typed).await.expect(200);
+            assert_eq!(
+                (&reply.data()["user"]["id"], &reply.data()["user"]["username"]),
+                (&json!(70), &json!("Ada"))
+            );
+        }
+        login(&mut server.app(), "off@example.org", PASSWORD).await.expect(400);
+        let reply = login(&mut server.app(), "new@example.org", PASSWORD).await.expect(401);
+        assert!(reply.is_pending("verify_email"), "{reply}");
+        let mut client = half_way(server.app(), "two@example.org").await;
+        let generator = AuthenticatorApp::new("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        second_factor(&mut client, &generator.wrong(&server)).await.expect(400);
+        second_factor(&mut client, &generator.code(&server)).await.expect(200);
+        let text = exported(&server, KEY).await;
+        let ada = text.lines().find(|line| line.contains(ADA)).expect("Ada");
+        for part in [
+            r#""phone":{"phone":"+31612345678","verified":true}"#,
+            r#""created_at":"2020-02-29T00:00:00.000Z""#,
+            r#""username":"Ada""#,
+        ] {
+            assert!(ada.contains(part), "{part} in {ada}");
+        }
     });
 }
 

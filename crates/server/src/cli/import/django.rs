@@ -11,7 +11,8 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(super) struct Command {
-    /// The project's database: sqlite://PATH, the path itself, or postgres://USER:PASSWORD@HOST/NAME.
+    /// The project's database: sqlite://PATH, the path itself, or postgres://USER@HOST/NAME. With a password in it, set it in
+    /// the environment instead: everybody on the machine is shown what stands in a command.
     #[arg(long, value_name = "URL", env = "VESTIBULE_IMPORT_FROM", hide_env_values = true)]
     from: SecretString,
     /// The table of users: that of AUTH_USER_MODEL.

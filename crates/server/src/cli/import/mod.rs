@@ -73,6 +73,7 @@ struct How {
 async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Failure> {
     let config = how.common.settings.prepare()?;
     let (db, keyring) = open(&config).await?;
+    let name = how.source.as_deref().unwrap_or(name);
     let options = Options {
         ids: match (how.renumber, how.new_ids) {
             (_, true) => Ids::New,
@@ -82,7 +83,7 @@ async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Fai
         dry_run: how.dry_run,
         lose_second_factors: how.lose_second_factors,
         batch: usize::from(how.batch),
-        ..Options::new(how.source.as_deref().unwrap_or(name))
+        ..Options::new(name)
     };
     let mut teller = Teller { json: how.common.json, dry_run: how.dry_run, told: 0 };
     let importer = Importer::new(&db, &keyring, &config, &SystemClock, options);
@@ -90,14 +91,14 @@ async fn take(how: &How, name: &str, source: &mut impl Source) -> Result<(), Fai
     db.close().await;
     let report = report?;
     if how.common.json {
-        output::line(json!({ "dry_run": how.dry_run, "report": report }));
+        output::line(json!({ "dry_run": how.dry_run, "source": name, "report": report }));
     } else {
-        output::line(summary(&report, how.dry_run));
+        output::line(summary(&report, name, how.dry_run));
     }
     Ok(())
 }
 
-fn summary(report: &Report, dry_run: bool) -> String {
+fn summary(report: &Report, source: &str, dry_run: bool) -> String {
     let verb = if dry_run { "would be taken" } else { "taken" };
     let mut text = format!(
         "{} {verb} ({} of them not whole), {} already there, {} not taken.",
@@ -105,6 +106,12 @@ fn summary(report: &Report, dry_run: bool) -> String {
     );
     for (reason, count) in &report.reasons {
         text.push_str(&format!("\n{count:>8}  {reason}"));
+    }
+    if report.already_there > 0 {
+        text.push_str(&format!(
+            "\nThose that were already there were taken before as accounts of \"{source}\". Are these others, of another \
+             system? Then give it a name of its own: --source NAME."
+        ));
     }
     text
 }
