@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vestibule_base::config::Config;
 
 use crate::cli::{Server, complaint, run, vestibule};
 use crate::http::ask;
@@ -142,6 +143,12 @@ fn the_kubernetes_example_fits_together() {
     let output = check(KEY);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(complaint(&check("")).contains("VESTIBULE_SERVER__SECRET_KEY_FILE"));
+
+    // P4: nobody who sends wrong passwords brings it to its limit of memory, on nodes of any size.
+    let config = Config::from_toml(settings).unwrap();
+    let hashing = config.server.hash_workers.unwrap() * config.passwords.argon2.memory_kib / 1024;
+    let limit = container["resources"]["limits"]["memory"].as_str().unwrap().strip_suffix("Mi").unwrap();
+    assert!(hashing * 4 <= limit.parse::<u32>().unwrap(), "{hashing} MiB");
 
     // Probes ask for what there is, at the port where it is.
     for (listen, port) in [("listen", "http"), ("metrics_listen", "metrics")] {
