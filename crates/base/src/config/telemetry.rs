@@ -19,8 +19,11 @@ settings! {
         /// The name of this service in traces.
         pub service_name: String = "vestibule".to_owned(),
 
-        /// The share of requests that are traced, from 0.0 to 1.0. A request that a trusted proxy
-        /// (`server.trusted_proxy_count`) has given a `traceparent` belongs to that trace, and is traced if the proxy says so.
+        /// The share of requests that are traced, from 0.0 to 1.0.
         pub sample_ratio: f64 = 1.0,
+
+        /// Whether a request with a `traceparent` belongs to that trace, and is traced if it says so, whatever
+        /// `sample_ratio` is. For proxies that set this header themselves: where strangers can, they say what is traced.
+        pub trust_traceparent: bool = false,
     }
 }

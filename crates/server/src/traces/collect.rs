@@ -116,7 +116,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
             kind: span.name(),
             trace_id,
             parent_id,
-            id: super::export::hex(&own),
+            id: hex::encode(own),
             from: began.passed(),
             attributes: fields.attributes,
             began,

@@ -1,6 +1,5 @@
 //! Posts ended spans to the collector, by OTLP over HTTP in JSON. One post at a time; what it does not take is lost.
 
-use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::collect::{Collected, Ended, Value};
 
 /// Spans in one post, at most.
 const BATCH: usize = 512;
-/// Between posts that were not full.
+/// How long a post waits for more spans, if it is not full.
 const PAUSE: Duration = Duration::from_secs(1);
 /// What a post may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,7 +63,7 @@ impl Exporter {
         }
         self.collected.ended.close();
         let rest = async {
-            while self.collected.ended.recv_many(&mut batch, BATCH).await > 0 {
+            while !batch.is_empty() || self.collected.ended.recv_many(&mut batch, BATCH).await > 0 {
                 self.post(&mut batch).await;
             }
         };
@@ -73,11 +72,12 @@ impl Exporter {
 
     async fn go_on(&mut self, batch: &mut Vec<Ended>) {
         while self.collected.ended.recv_many(batch, BATCH).await > 0 {
-            let full = batch.len() == BATCH;
+            let ended = &mut self.collected.ended;
+            let fill = async {
+                while batch.len() < BATCH && ended.recv_many(batch, BATCH - batch.len()).await > 0 {}
+            };
+            let _ = tokio::time::timeout(PAUSE, fill).await;
             self.post(batch).await;
-            if !full {
-                tokio::time::sleep(PAUSE).await;
-            }
         }
     }
 
@@ -156,13 +156,4 @@ fn attribute(key: &str, value: &Value) -> Json {
         Value::Text(text) => json!({ "key": key, "value": { "stringValue": text } }),
         Value::Number(number) => json!({ "key": key, "value": { "intValue": number.to_string() } }),
     }
-}
-
-/// In hexadecimal, as ids are written.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -22,8 +22,8 @@ pub(crate) use export::Exporter;
 pub(crate) struct Sampler {
     /// Trace ids whose first half is below are taken. Ids are random.
     below: u64,
-    /// Whether a proxy of ours may have begun the trace.
-    behind_proxy: bool,
+    /// Whether traces are gone on with that a proxy of ours has begun.
+    goes_on: bool,
 }
 
 /// Begins a trace for the requests that pass through `router`, or goes on with that of the proxy.
@@ -49,7 +49,7 @@ impl Sampler {
             reason = "such casts saturate, and the share was checked to be from 0 to 1"
         )]
         let below = (config.telemetry.sample_ratio * u64::MAX as f64) as u64;
-        Self { below, behind_proxy: config.server.trusted_proxy_count > 0 }
+        Self { below, goes_on: config.telemetry.trust_traceparent }
     }
 
     /// The span of a request; `None` if it is not traced.
@@ -58,7 +58,7 @@ impl Sampler {
         if matches!(request.uri().path(), "/healthz" | "/readyz") {
             return None;
         }
-        let given = if self.behind_proxy { Parent::read(request.headers()) } else { None };
+        let given = if self.goes_on { Parent::read(request.headers()) } else { None };
         let parent = match given {
             Some(parent) if !parent.sampled => return None,
             Some(parent) => parent,
@@ -77,7 +77,7 @@ impl Sampler {
         let id: [u8; 16] = random::bytes().ok()?;
         let first = u64::from_be_bytes(*id.first_chunk()?);
         (first <= self.below && self.below > 0).then(|| Parent {
-            trace_id: export::hex(&id),
+            trace_id: hex::encode(id),
             span_id: String::new(),
             sampled: true,
         })
