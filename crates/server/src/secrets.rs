@@ -46,9 +46,9 @@ pub(crate) fn key_in(folder: &Path) -> Result<String, SecretsError> {
     if let Some(key) = read(&path)? {
         return Ok(key);
     }
-    let mark = hex(&random::bytes::<8>()?);
+    let mark = hex::encode(random::bytes::<8>()?);
     let beside = folder.join(format!(".secret_key.{mark}"));
-    let written = write_private(&beside, &hex(&random::bytes::<BYTES>()?))
+    let written = write_private(&beside, &hex::encode(random::bytes::<BYTES>()?))
         // A link, because it appears with its content and never replaces the key of another instance.
         .and_then(|()| match fs::hard_link(&beside, &path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -95,10 +95,6 @@ fn narrow(path: &Path) {
             tracing::warn!(path = %path.display(), "other users of this machine can read the secret key");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

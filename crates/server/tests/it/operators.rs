@@ -107,6 +107,8 @@ fn users_are_looked_after_on_the_database_and_by_a_server_alike() {
     assert_eq!(life(&way), direct);
     assert!(!elsewhere.path().join("vestibule-data").exists(), "a server is asked, and no database is made");
     assert!(way.refused(&["provider-token", "1", "github"]).contains("there is no user 1"));
+    let bea = way.json(&["create", "--email", "bea@example.org"])["id"].to_string();
+    assert!(way.refused(&["provider-token", &bea, "github"]).contains("without --server"));
 
     // X3: a wrong token is not repeated, and none is taken from the command line.
     std::fs::write(&token, "not the right token, which nobody needs to see").unwrap();
