@@ -128,9 +128,9 @@ pub async fn verify_email(ctx: &Ctx, id: i64, typed: &str) -> Result<UserSummary
             Err(StorageError::Taken) => return Err(AdminError::Taken("email address")),
             done => done?,
         }
+        ctx.record_operator(&mut tx, Event::EmailVerified, id).await?;
     }
     let user = summary(&mut tx, user).await?;
-    ctx.record_operator(&mut tx, Event::EmailVerified, id).await?;
     ctx.commit(tx).await?;
     Ok(user)
 }

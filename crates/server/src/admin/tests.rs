@@ -317,12 +317,13 @@ fn s2_whoever_is_in_with_what_was_changed_is_out() {
         let id = office.user("ada@example.org").await;
         let account = connect(&office.server, id).await;
         let path = format!("/_admin/v1/users/{id}");
-        let set = json!({ "password": PASSWORD });
-        let acts: [(Method, String, Option<&Value>); 4] = [
+        let (set, none) = (json!({ "password": PASSWORD }), json!({ "password": null }));
+        let acts: [(Method, String, Option<&Value>); 5] = [
             (Method::POST, format!("{path}/password"), Some(&set)),
             (Method::DELETE, format!("{path}/authenticators"), None),
             (Method::DELETE, format!("{path}/providers/{account}"), None),
             (Method::DELETE, format!("{path}/sessions"), None),
+            (Method::POST, format!("{path}/password"), Some(&none)),
         ];
         for (method, path, body) in acts {
             let mut app = office.app("ada@example.org").await;
@@ -332,6 +333,64 @@ fn s2_whoever_is_in_with_what_was_changed_is_out() {
             call.send().await.expect(204);
             assert_eq!(app.get("auth/session").await.status, 401, "{path}");
         }
+    });
+}
+
+#[test]
+fn an_address_is_proved_by_an_operator_and_by_one_account_only() {
+    on_both(async |backend| {
+        let office = Office::open(backend, "").await;
+        let mut operator = office.operator();
+        let create = |verified: bool| json!({ "email": "ada@example.org", "verified": verified, "password": PASSWORD });
+        let id = operator.post("/_admin/v1/users", create(false)).await.expect(201).json["id"].clone();
+        let path = format!("/_admin/v1/users/{id}");
+        let login = json!({ "email": "ada@example.org", "password": PASSWORD });
+        assert!(office.server.app().post("auth/login", login).await.expect(401).is_pending("verify_email"));
+        let shown =
+            operator.post(&format!("{path}/emails/verify"), json!({ "email": "Ada@Example.org" })).await;
+        assert_eq!(shown.expect(200).json["emails"][0]["verified"], true);
+        office.app("ada@example.org").await;
+        let id = id.as_i64().unwrap();
+        let (proved, by) = ("email_verified".to_owned(), "operator".to_owned());
+        assert!(office.events(id).await.contains(&(proved.clone(), by.clone())));
+        // What is proved already is no event.
+        operator
+            .post(&format!("{path}/emails/verify"), json!({ "email": "ada@example.org" }))
+            .await
+            .expect(200);
+        assert_eq!(office.events(id).await.iter().filter(|(kind, _)| *kind == proved).count(), 1);
+        // Somebody else's it cannot become.
+        operator.post("/_admin/v1/users", create(true)).await.expect(409);
+        for is_active in [false, true] {
+            operator.patch(&path, json!({ "is_active": is_active })).await.expect(200);
+        }
+        assert!(office.events(id).await.contains(&("activated".to_owned(), by)));
+    });
+}
+
+#[test]
+fn what_belongs_to_another_user_is_not_there() {
+    on_both(async |backend| {
+        let settings = "mfa = { supported_types = ['totp'], reauthentication_required = false }";
+        let office = Office::open(backend, settings).await;
+        let (ada, bea) = (office.user("ada@example.org").await, office.user("bea@example.org").await);
+        let account = connect(&office.server, ada).await;
+        let mut app = office.app("ada@example.org").await;
+        factors(&office.server, &mut app).await;
+        let mut operator = office.operator();
+        let shown = operator.get(&format!("/_admin/v1/users/{ada}")).await.expect(200).json;
+        let sessions = operator.get(&format!("/_admin/v1/users/{ada}/sessions")).await.expect(200).json;
+        let (totp, session) = (&shown["authenticators"][0]["id"], &sessions["sessions"][0]["id"]);
+        for part in
+            [format!("authenticators/{totp}"), format!("providers/{account}"), format!("sessions/{session}")]
+        {
+            operator.delete(&format!("/_admin/v1/users/{bea}/{part}"), Value::Null).await.expect(404);
+        }
+        let mail = json!({ "email": "ada@example.org" });
+        operator.post(&format!("/_admin/v1/users/{bea}/emails/verify"), mail).await.expect(404);
+        app.get("auth/session").await.expect(200);
+        let after = operator.get(&format!("/_admin/v1/users/{ada}")).await.expect(200).json;
+        assert_eq!(after, shown);
     });
 }
 
