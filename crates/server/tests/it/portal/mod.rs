@@ -4,6 +4,7 @@
 
 mod data;
 mod edges;
+mod fields;
 mod life;
 mod look;
 mod mailbox;
@@ -55,6 +56,16 @@ fn portal_own_data_at_a_desk() {
 #[test]
 fn portal_own_data_on_a_phone() {
     data::take_along_and_leave(NARROW);
+}
+
+#[test]
+fn portal_extra_fields_at_a_desk() {
+    fields::fill_in(WIDE);
+}
+
+#[test]
+fn portal_extra_fields_on_a_phone() {
+    fields::fill_in(NARROW);
 }
 
 #[test]
