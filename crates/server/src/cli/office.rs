@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::{Host, Url};
-use vestibule::{NewUser, Password, Search, SessionEntry, SessionSearch, UserSummary, Vestibule};
+use vestibule::{
+    NewUser, Password, Search, SessionEntry, SessionSearch, UserDetails, UserSummary, Vestibule,
+};
 use vestibule_base::outbound::{Answer, Outbound, OutboundError};
 
 use super::{Common, Failure};
@@ -134,6 +136,14 @@ impl Office {
     pub(super) async fn find(&self, who: &str) -> Result<UserSummary, Failure> {
         match self {
             Self::Here(vestibule) => Ok(vestibule.users().find(who).await?),
+            Self::There(remote) => Ok(read(&remote.get(&["users", who], &[]).await?)?),
+        }
+    }
+
+    /// The same, with all that belongs to them.
+    pub(super) async fn details(&self, who: &str) -> Result<UserDetails, Failure> {
+        match self {
+            Self::Here(vestibule) => Ok(vestibule.users().details(who).await?),
             Self::There(remote) => Ok(read(&remote.get(&["users", who], &[]).await?)?),
         }
     }

@@ -11,7 +11,7 @@ use vestibule_base::security::random;
 use super::Failure;
 use super::office::{Office, Place};
 use crate::output;
-use vestibule::{Password, Search, SessionEntry, UserSummary};
+use vestibule::{Password, Search, SessionEntry, UserDetails, UserSummary};
 use vestibule_base::security::rfc_3339;
 
 /// Letters and digits that nobody confuses; 20 of them hold 115 bits.
@@ -26,7 +26,7 @@ pub(super) enum Command {
     List(List),
     /// Look for users by how their address, username or phone number begins, or by id.
     Search(Look),
-    /// Show one user.
+    /// Show one user, with all that belongs to the account.
     Show(Named),
     /// Give a user another password; ends the user's sessions.
     SetPassword(SetPassword),
@@ -166,8 +166,8 @@ async fn answer(office: &Office, command: &Command) -> Result<(Value, String), F
             listed(&office.search(search, look.list.after, look.list.limit).await?)
         }
         Command::Show(named) => {
-            let user = office.find(&named.user).await?;
-            Ok((json!(user), line(&user)))
+            let user = office.details(&named.user).await?;
+            Ok((json!(user), sheet(&user)))
         }
         Command::SetPassword(set) => {
             let user = office.find(&set.named.user).await?;
@@ -293,6 +293,28 @@ fn line(user: &UserSummary) -> String {
         (true, false) => "active, no password",
     };
     format!("{}\t{}\t{}\t{state}", user.id, user.username.as_deref().unwrap_or("-"), emails.join(", "))
+}
+
+/// One user on some lines. What people have chosen themselves is written as in JSON, without control characters.
+fn sheet(UserDetails { user, belongings }: &UserDetails) -> String {
+    let mut lines = vec![line(user), format!("created\t{}", rfc_3339::text(user.created_at))];
+    lines.extend(user.last_login_at.map(|at| format!("last login\t{}", rfc_3339::text(at))));
+    lines.extend(
+        belongings
+            .phone
+            .as_ref()
+            .map(|row| format!("phone\t{}{}", row.phone, if row.verified { "" } else { " (unverified)" })),
+    );
+    for row in &belongings.authenticators {
+        let name = row.name.as_ref().map(|name| format!(" {}", json!(name))).unwrap_or_default();
+        let used = row.last_used_at.map_or("never".to_owned(), rfc_3339::text);
+        lines.push(format!("authenticator {}\t{}{name}\tused {used}", row.id, row.kind));
+    }
+    for row in &belongings.providers {
+        lines.push(format!("provider account {}\t{}\t{}", row.id, row.provider, json!(row.uid)));
+    }
+    lines.extend(user.fields.iter().map(|(name, value)| format!("{name}\t{value}")));
+    lines.join("\n")
 }
 
 /// One session in one line. What its client calls itself has no control characters here.

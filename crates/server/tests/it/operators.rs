@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, complaint, run, vestibule};
@@ -65,7 +65,10 @@ fn life(way: &Way<'_>) -> Vec<String> {
     assert_eq!(ada["emails"][0]["verified"], true);
     assert_eq!(ada["generated_password"].as_str().unwrap().len(), 20);
     let id = ada["id"].to_string();
-    let mut read = vec![way.text(&["list"]), way.text(&["show", &id])];
+    let shown = way.text(&["show", &id]);
+    assert!(shown.contains("\ncreated\t20"), "{shown}");
+    let mut read = vec![way.text(&["list"]), shown.lines().next().unwrap_or_default().to_owned()];
+    assert_eq!(way.json(&["show", &id])["authenticators"], json!([]));
     assert_eq!(way.json(&["list"]).as_array().unwrap().len(), 1);
     assert_eq!(way.json(&["list", "--after", &id]).as_array().unwrap().len(), 0);
     assert_eq!(way.json(&["show", "ada@example.org"])["id"], ada["id"]);
