@@ -1,6 +1,6 @@
 //! People take along what is kept of them, and leave for good.
 
-use super::page::Page;
+use super::ways::{log_in, prove};
 use super::world::World;
 
 const ADA: &str = "ada@example.org";
@@ -11,7 +11,7 @@ pub(super) fn take_along_and_leave(width: u32) {
     let password = world.make(ADA);
     let mut page = world.browse(width, "en");
     page.go("/account/data");
-    log_in(&mut page, &password);
+    log_in(&mut page, ADA, &password);
     page.at("/account/data");
     page.look("data");
 
@@ -40,19 +40,6 @@ pub(super) fn take_along_and_leave(width: u32) {
     page.key("Enter");
     page.at("/account/login");
     page.see("Your account was deleted.");
-    log_in(&mut page, &password);
+    log_in(&mut page, ADA, &password);
     page.see("or the password is not correct");
-}
-
-fn prove(page: &mut Page, password: &str) {
-    page.meet("dialog", "Is it you?");
-    page.fill("Password", password);
-    page.click("button", "Confirm");
-    page.miss("Is it you?");
-}
-
-fn log_in(page: &mut Page, password: &str) {
-    page.fill("Email address", ADA);
-    page.fill("Password", password);
-    page.click("button", "Log in");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::page::Page;
-use super::ways::log_out;
+use super::ways::{log_in, log_out};
 use super::world::World;
 
 const ADA: &str = "ada@example.org";
@@ -45,12 +45,12 @@ fn returns(page: &mut Page, elsewhere: &str, password: &str) {
     page.go("/account/emails?from=here");
     page.at("/account/login");
     page.look("login-branded");
-    log_in(page, password);
+    log_in(page, ADA, password);
     page.at("/account/emails?from=here");
     log_out(page);
 
     page.go(&format!("/account/login?next={elsewhere}/welcome"));
-    log_in(page, password);
+    log_in(page, ADA, password);
     page.see("Welcome elsewhere");
     page.go("/account");
 
@@ -71,7 +71,7 @@ fn returns(page: &mut Page, elsewhere: &str, password: &str) {
         page.at("/account/signup");
         page.click("link", "You have an account? Log in");
         page.at("/account/login");
-        log_in(page, password);
+        log_in(page, ADA, password);
         page.at("/account");
     }
     log_out(page);
@@ -137,7 +137,7 @@ fn ends_everywhere(page: &mut Page, password: &str) {
     page.browser.command("Network.clearBrowserCookies", json!({}));
     page.click("link", "Sessions");
     page.at("/account/login");
-    log_in(page, password);
+    log_in(page, ADA, password);
     page.at("/account/sessions");
 }
 
@@ -188,12 +188,6 @@ fn speaks_german(world: &mut World, width: u32) {
 }
 
 /// On the login page.
-fn log_in(page: &mut Page, password: &str) {
-    page.fill("Email address", ADA);
-    page.fill("Password", password);
-    page.click("button", "Log in");
-}
-
 /// A site that has one page, under any path; gives its origin.
 fn somewhere_else() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

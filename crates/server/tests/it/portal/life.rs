@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::page::Page;
-use super::ways::log_out;
+use super::ways::{log_in, log_out, prove};
 use super::world::{App, World};
 
 const ADA: &str = "ada@example.org";
@@ -27,7 +27,7 @@ pub(super) fn live(width: u32) {
     reset_password(&mut world, &mut other, &mut app);
     drop(other);
     page.go("/account/login");
-    log_in(&mut page, PASSWORDS[2]);
+    log_in(&mut page, WORK, PASSWORDS[2]);
     // With the old password went all trust.
     page.at("/account/2fa");
     let code = app.code(&mut page);
@@ -171,7 +171,7 @@ fn set_up_second_factor(page: &mut Page) -> (App, Vec<String>) {
 fn log_in_with_second_factor(page: &mut Page, app: &mut App) {
     log_out(page);
     page.look("logged-out");
-    log_in(page, PASSWORDS[1]);
+    log_in(page, WORK, PASSWORDS[1]);
     page.at("/account/2fa");
     page.look("second-factor");
     page.fill(SECOND_FACTOR, "000000");
@@ -187,7 +187,7 @@ fn log_in_with_second_factor(page: &mut Page, app: &mut App) {
     page.at("/account");
     log_out(page);
     // Trusted, it is not asked again.
-    log_in(page, PASSWORDS[1]);
+    log_in(page, WORK, PASSWORDS[1]);
     page.at("/account");
 }
 
@@ -196,7 +196,7 @@ const SECOND_FACTOR: &str = "Code of your authenticator app, or a recovery code"
 
 fn log_in_with_recovery_code(other: &mut Page, recovery: &[String]) {
     other.go("/account/login");
-    log_in(other, PASSWORDS[1]);
+    log_in(other, WORK, PASSWORDS[1]);
     other.at("/account/2fa");
     other.fill(SECOND_FACTOR, &recovery[0]);
     other.click("button", "Continue");
@@ -258,7 +258,7 @@ fn reset_password(world: &mut World, other: &mut Page, app: &mut App) {
     other.click("button", "Set the password");
     other.at("/account/login");
     other.see("You can log in with it now.");
-    log_in(other, PASSWORDS[2]);
+    log_in(other, WORK, PASSWORDS[2]);
     other.at("/account/2fa");
     let code = app.code(other);
     other.fill(SECOND_FACTOR, &code);
@@ -358,20 +358,6 @@ fn remove_second_factor(page: &mut Page) {
     page.click("button", "Remove");
     page.see("The authenticator app is removed.");
     log_out(page);
-    log_in(page, PASSWORDS[2]);
+    log_in(page, WORK, PASSWORDS[2]);
     page.at("/account");
-}
-
-/// In the dialog that asks once more who is there: a login is no proof of that.
-fn prove(page: &mut Page, password: &str) {
-    page.fill("Password", password);
-    page.key("Enter");
-    page.miss("Is it you?");
-}
-
-/// On the login page, as she is known in the end.
-fn log_in(page: &mut Page, password: &str) {
-    page.fill("Email address", WORK);
-    page.fill("Password", password);
-    page.click("button", "Log in");
 }

@@ -118,6 +118,21 @@ fn with_a_phone(world: &mut World, page: &mut Page) {
     log_out(page);
 }
 
+/// On the login page.
+pub(super) fn log_in(page: &mut Page, email: &str, password: &str) {
+    page.fill("Email address", email);
+    page.fill("Password", password);
+    page.click("button", "Log in");
+}
+
+/// In the dialog that asks for a fresh proof.
+pub(super) fn prove(page: &mut Page, password: &str) {
+    page.meet("dialog", "Is it you?");
+    page.fill("Password", password);
+    page.key("Enter");
+    page.miss("Is it you?");
+}
+
 /// From any page of the account.
 pub(super) fn log_out(page: &mut Page) {
     page.click("link", "Log out");
