@@ -163,7 +163,7 @@ impl Draft {
                 file.push_str("#\n# Before it starts, Vestibule wants to have settled:\n");
             }
             for found in errors {
-                comment(&mut file, &format!("- {}: {}", found.setting, found.message));
+                comment(&mut file, &format!("- {}", found.message));
             }
         }
         file.push_str(&body);
