@@ -191,8 +191,8 @@ impl Settings {
         Ok((source.clone(), Config::load(source)?))
     }
 
-    /// Settings that were checked; doubts are logged.
-    fn checked(&self) -> Result<Config, Failure> {
+    /// Settings without errors, and what is doubtful about them, a line each.
+    fn judged(&self) -> Result<(Config, Vec<String>), Failure> {
         let (source, config) = self.load()?;
         let findings = check(&config);
         let (errors, doubts): (Vec<_>, Vec<_>) =
@@ -200,23 +200,30 @@ impl Settings {
         if let Some((first, others)) = errors.split_first() {
             return Err(Failure::Findings { first: placed(first, &source), others: others.len() });
         }
-        for doubt in doubts {
-            tracing::warn!("{}", placed(doubt, &source));
-        }
-        Ok(config)
+        let doubts = doubts.into_iter().map(|doubt| placed(doubt, &source)).collect();
+        Ok((config, doubts))
     }
 
-    /// Settings that can be worked with: checked, and the data folder and the secret key made where they were not given.
-    fn prepare(&self) -> Result<Config, Failure> {
-        let mut config = self.checked()?;
-        if config.server.secret_key.is_none() {
-            secrets::make_folder(&config.server.data_dir)?;
-            config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?.into());
-        } else if config.database.url.is_none() {
-            secrets::make_folder(&config.server.data_dir)?;
-        }
-        Ok(config)
+    /// Settings without errors. Whoever serves is told of doubts, and who asks for them (`config check`); nobody else.
+    fn checked(&self) -> Result<Config, Failure> {
+        Ok(self.judged()?.0)
     }
+
+    /// Settings that can be worked with.
+    fn prepare(&self) -> Result<Config, Failure> {
+        furnished(self.checked()?)
+    }
+}
+
+/// Makes the data folder and the secret key where settings without errors give none.
+fn furnished(mut config: Config) -> Result<Config, Failure> {
+    if config.server.secret_key.is_none() {
+        secrets::make_folder(&config.server.data_dir)?;
+        config.server.secret_key = Some(secrets::key_in(&config.server.data_dir)?.into());
+    } else if config.database.url.is_none() {
+        secrets::make_folder(&config.server.data_dir)?;
+    }
+    Ok(config)
 }
 
 /// The database of settings that were prepared, up to date, and the keys that its secrets are sealed with.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use vestibule_base::config::Config;
 
-use super::{Failure, Settings};
+use super::{Failure, Settings, furnished};
 use crate::traces::{self, Exporter};
 use crate::{admin, listener, metrics, output, portal, telemetry};
 use vestibule::Vestibule;
@@ -26,11 +26,15 @@ pub(super) enum ServeError {
 }
 
 pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
-    // Logs are set up along with traces, and before the settings are judged: doubts are logged.
-    let traced = settings.load()?.1.telemetry.otlp_endpoint.is_some();
+    let (config, doubts) = settings.judged()?;
+    // Logs are set up along with traces.
+    let traced = config.telemetry.otlp_endpoint.is_some();
     let (collector, collected) = traced.then(traces::collector).unzip();
     telemetry::start_with("info", collector);
-    let config = settings.prepare()?;
+    for doubt in doubts {
+        tracing::warn!("{doubt}");
+    }
+    let config = furnished(config)?;
     let exporter = match (collected, &config.telemetry.otlp_endpoint) {
         (Some(collected), Some(endpoint)) => Some(Exporter::new(collected, endpoint, &config.telemetry)?),
         _ => None,

@@ -154,6 +154,28 @@ fn config_check_finds_what_cannot_work() {
 }
 
 #[test]
+fn doubts_are_told_to_whoever_serves_or_asks_for_them() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("vestibule.toml"), "email.host = \"127.0.0.1\"\n").unwrap();
+    let doubts = |arguments: &[&str]| {
+        let output = run(folder.path(), arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8([output.stdout, output.stderr].concat())
+            .unwrap()
+            .matches("email.from_email")
+            .count()
+    };
+    assert_eq!(doubts(&["config", "check"]), 1);
+    assert_eq!(doubts(&["users", "list"]), 0);
+    assert_eq!(doubts(&["export", "--output", "accounts.jsonl"]), 0);
+    let mut command = vestibule(folder.path(), &["serve"]);
+    command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+    drop(Server::start_as(&mut command));
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert_eq!(log.matches("email.from_email").count(), 1, "{log}");
+}
+
+#[test]
 fn config_default_is_a_configuration() {
     let folder = TempDir::new().unwrap();
     let output = run(folder.path(), &["config", "default"]);
