@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use vestibule_base::config::Telemetry;
 use vestibule_base::outbound::{Endpoint, Outbound, OutboundError};
 
@@ -71,12 +71,7 @@ impl Exporter {
     }
 
     async fn go_on(&mut self, batch: &mut Vec<Ended>) {
-        while self.collected.ended.recv_many(batch, BATCH).await > 0 {
-            let ended = &mut self.collected.ended;
-            let fill = async {
-                while batch.len() < BATCH && ended.recv_many(batch, BATCH - batch.len()).await > 0 {}
-            };
-            let _ = tokio::time::timeout(PAUSE, fill).await;
+        while gather(&mut self.collected.ended, batch, PAUSE).await {
             self.post(batch).await;
         }
     }
@@ -117,6 +112,15 @@ impl Exporter {
     }
 }
 
+/// Waits for something to post, then for more: until the batch is full, for `pause` at most. `false`: there will be no more.
+async fn gather<T>(ended: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, pause: Duration) -> bool {
+    let some = ended.recv_many(batch, BATCH).await > 0;
+    let fill =
+        async { while batch.len() < BATCH && ended.recv_many(batch, BATCH - batch.len()).await > 0 {} };
+    let _ = tokio::time::timeout(pause, fill).await;
+    some
+}
+
 /// A span in OTLP's JSON: ids in hexadecimal, large numbers as text.
 fn span(ended: Ended) -> Json {
     let open = ended.open;
@@ -155,5 +159,31 @@ fn attribute(key: &str, value: &Value) -> Json {
     match value {
         Value::Text(text) => json!({ "key": key, "value": { "stringValue": text } }),
         Value::Number(number) => json!({ "key": key, "value": { "intValue": number.to_string() } }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fills_a_post_is_not_kept_waiting() {
+        let (sender, mut ended) = mpsc::channel(2 * BATCH);
+        let never = Duration::from_secs(3600);
+        sender.try_send(0).unwrap();
+        let burst = async {
+            tokio::task::yield_now().await;
+            (1..=BATCH).for_each(|number| sender.try_send(number).unwrap());
+        };
+        let mut batch = Vec::new();
+        let (more, ()) = tokio::join!(gather(&mut ended, &mut batch, never), burst);
+        assert!(more && batch == (0..BATCH).collect::<Vec<_>>());
+        // The last one has no company, and goes alone.
+        batch.clear();
+        assert!(gather(&mut ended, &mut batch, Duration::from_millis(1)).await);
+        assert_eq!(batch, [BATCH]);
+        drop(sender);
+        batch.clear();
+        assert!(!gather(&mut ended, &mut batch, never).await);
     }
 }
