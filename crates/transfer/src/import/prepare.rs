@@ -23,6 +23,8 @@ const LARGEST_ID: i64 = (1 << 53) - 1;
 const LONGEST_HANDLE: usize = 64;
 /// Bytes of what other systems call people and themselves: keys of an index.
 const LONGEST_KEY: usize = 500;
+/// What is said of others.
+const NO_KEY: &str = "not 1 to 500 bytes of text without NUL";
 /// Bytes of extra fields, as JSON.
 const LARGEST_FIELDS: usize = 64 * 1024;
 /// A TOTP secret of 80 bits is the shortest that apps ever made.
@@ -292,8 +294,8 @@ impl Look<'_> {
 
     /// `handle`: what the owner's id made keys know them by, where the key itself says nothing.
     fn key(&mut self, key: Passkey, handle: Option<&[u8]>) -> Option<ReadyKey> {
-        let name = if key.name.is_empty() { "Key".to_owned() } else { key.name };
-        let name: String = name.chars().filter(|c| *c != '\0').take(LONGEST_NAME as usize).collect();
+        let name: String = key.name.chars().filter(|c| *c != '\0').take(LONGEST_NAME as usize).collect();
+        let name = if name.is_empty() { "Key".to_owned() } else { name };
         let Some(id) = CredentialId::new(key.credential_id) else {
             self.problem(Reason::Passkey, format!("passkey {name:?}: its id has not 1 to 1023 bytes"));
             return None;
@@ -328,9 +330,6 @@ impl Look<'_> {
         })
     }
 }
-
-/// What [`is_key`] asks for, in words.
-const NO_KEY: &str = "not 1 to 500 bytes of text without NUL";
 
 /// Whether the databases can find something by it.
 fn is_key(text: &str) -> bool {
